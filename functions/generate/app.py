@@ -1,0 +1,40 @@
+"""POST /generate: makes a code, or replays the one that its Idempotency-Key made."""
+
+from functools import cache
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from qr_service import http
+from qr_service.cache import Cache
+from qr_service.config import settings
+from qr_service.database import Database
+from qr_service.generation import Generator
+from qr_service.request import check_idempotency_key, parse
+from qr_service.storage import Storage
+
+app = http.resolver()
+
+
+@cache
+def generator() -> Generator:
+    """The generator of this execution environment."""
+    return Generator(Database(settings()), Storage(settings()), Cache(settings()))
+
+
+@app.post("/generate")
+def generate() -> Response[str]:
+    """201 with the id of the code and the moment at which it expires."""
+    event = app.current_event
+    key = event.headers.get("Idempotency-Key")
+    if key is not None:
+        check_idempotency_key(key)
+    request = parse(http.body_of(event), settings())
+    owner = event.request_context.identity.api_key_id or "anonymous"
+    answer = generator().generate(request, owner, key)
+    headers = {"Location": http.path_beside(event, f"/retrieve/{answer.body['qr_id']}")}
+    if answer.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return http.respond(HTTPStatus.CREATED, answer.body, headers)
+
+
+handler = http.entrypoint(app)

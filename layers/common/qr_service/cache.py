@@ -1,0 +1,132 @@
+"""The cache in front of PostgreSQL: where a code lies and when it expires, never a URL.
+
+It may vanish at any time. It is asked once and waited for briefly; after a failure it
+is passed over for a few seconds, and nobody but the log notices.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.retry import Retry
+
+from qr_service.codes import Code
+from qr_service.config import Settings
+from qr_service.sigv4 import EMPTY_PAYLOAD, Credentials, presign
+from qr_service.telemetry import describe, logger
+
+CONNECT_TIMEOUT = 0.2  # seconds, TLS handshake included
+ANSWER_TIMEOUT = 0.1
+SKIP_SECONDS = 5.0
+# For how long an expired code is remembered as expired; a tombstone lives for days.
+EXPIRED_SECONDS = 300
+
+Result = TypeVar("Result")
+
+
+class Cache:
+    """Codes by id, in Valkey or Redis."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Any = None
+        self._skip_until = 0.0
+
+    def get(self, qr_id: str) -> Code | None:
+        """The code, or its tombstone; None when it is not cached, or cannot be told."""
+        text = self._ask(lambda client: client.get(f"qr:{qr_id}"))
+        if text is None:
+            return None
+        value = json.loads(text)
+        return Code(
+            qr_id,
+            datetime.fromtimestamp(value["expires_at"], UTC),
+            value["object_key"],
+            value["content_type"],
+        )
+
+    def put(self, code: Code, now: datetime) -> None:
+        """Keeps a code to the end of its life; an expired one for EXPIRED_SECONDS."""
+        expires_at = int(code.expires_at.timestamp())
+        expired = code.is_expired(now)
+        value = {
+            "expires_at": expires_at,
+            "object_key": "" if expired else code.object_key,
+            "content_type": "" if expired else code.content_type,
+        }
+        forget_at = int(now.timestamp()) + EXPIRED_SECONDS if expired else expires_at
+        self._ask(
+            lambda client: client.set(
+                f"qr:{code.qr_id}", json.dumps(value), exat=forget_at
+            )
+        )
+
+    def ping(self) -> bool:
+        """Whether the cache answers."""
+        return bool(self._ask(lambda client: client.ping()))
+
+    def _ask(self, command: Callable[[Any], Result]) -> Result | None:
+        """The answer to one command; None when the cache fails or is passed over."""
+        if time.monotonic() < self._skip_until:
+            return None
+        try:
+            if self._client is None:
+                self._client = _connect(self._settings)
+            return command(self._client)
+        except (redis.RedisError, OSError) as error:
+            self._skip_until = time.monotonic() + SKIP_SECONDS
+            logger.warning("cache passed over", **describe(error))
+            return None
+
+
+class _IamToken(CredentialProvider):
+    """User name and a token that is signed anew for each connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def get_credentials(self) -> tuple[str, str]:
+        settings = self._settings
+        token = presign(
+            settings.redis_cache_name,
+            "/",
+            {
+                "Action": "connect",
+                "User": settings.redis_username,
+                "ResourceType": "ServerlessCache",
+            },
+            service="elasticache",
+            region=settings.aws_region,
+            credentials=Credentials.from_env(os.environ),
+            now=datetime.now(UTC),
+            expires=900,
+            payload=EMPTY_PAYLOAD,
+        )
+        return settings.redis_username, token
+
+
+def _connect(settings: Settings) -> Any:
+    options: dict[str, Any] = {
+        "host": settings.redis_host,
+        "port": settings.redis_port,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": ANSWER_TIMEOUT,
+        # Left to itself the client tries ten times, for seconds.
+        "retry": Retry(NoBackoff(), 0),
+        "decode_responses": True,
+        "protocol": 2,
+        "driver_info": None,
+    }
+    if settings.redis_tls:
+        options |= {"ssl": True, "ssl_ca_certs": settings.ca_bundle}
+    if settings.redis_auth == "iam":
+        options["credential_provider"] = _IamToken(settings)
+    if settings.redis_cluster:
+        return redis.RedisCluster(**options)
+    return redis.Redis(**options)

@@ -1,0 +1,82 @@
+"""The hourly cleanup: expired codes lose their image and their data, then their row.
+
+A batch is one transaction: lock expired rows, delete their objects, erase the rows
+whose object is gone, commit. A crash leaves work for the next run and nothing else; two
+runs at once share the work. A key that cannot be deleted costs one try a run.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from qr_service.database import Database
+from qr_service.storage import MAX_DELETE, Storage
+from qr_service.telemetry import logger, metrics
+
+# Kept free at the end of the function's time, for the batch that is under way.
+SPARE_SECONDS = 30
+_FIRST = (datetime.min.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
+
+
+@dataclass(slots=True)
+class Report:
+    """What one run did, in codes.
+
+    Erased; failed, their object could not be deleted; purged, their tombstone was too
+    old; remaining, expired but left to the next run.
+    """
+
+    erased: int = 0
+    failed: int = 0
+    purged: int = 0
+    remaining: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaner:
+    """Erases expired codes; `batch` is at most MAX_DELETE."""
+
+    database: Database
+    storage: Storage
+    tombstone_days: int
+    batch: int = MAX_DELETE
+
+    def clean_up(self, seconds_left: Callable[[], float]) -> Report:
+        """Works until nothing is left or `seconds_left` falls below SPARE_SECONDS.
+
+        Raises DatabaseUnavailable and StorageUnavailable; what was committed stays.
+        """
+        report = Report()
+        position: tuple[datetime, str] | None = _FIRST
+        while position and seconds_left() > SPARE_SECONDS:
+            position = self._erase_batch(position, report)
+            logger.debug("batch", **report.as_dict())
+        age = timedelta(days=self.tombstone_days)
+        purged = self.batch
+        while purged == self.batch and seconds_left() > SPARE_SECONDS:
+            purged = self.database.purge(age, self.batch)
+            report.purged += purged
+        report.remaining = self.database.count_expired()
+        return report
+
+    def _erase_batch(
+        self, after: tuple[datetime, str], report: Report
+    ) -> tuple[datetime, str] | None:
+        """Where the next batch goes on; None when this was the last."""
+        with self.database.transaction() as cursor:
+            rows = self.database.lock_expired(cursor, after, self.batch)
+            if not rows:
+                return None
+            gone = self.storage.delete(key for _, _, key in rows)
+            erased = [qr_id for qr_id, _, key in rows if key in gone]
+            self.database.erase(cursor, erased)
+        report.erased += len(erased)
+        report.failed += len(rows) - len(erased)
+        metrics.add_metric("CodesErased", unit="Count", value=len(erased))
+        last_id, last_expires_at, _ = rows[-1]
+        return (last_expires_at, last_id) if len(rows) == self.batch else None

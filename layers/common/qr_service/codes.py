@@ -1,0 +1,50 @@
+"""A code and its life: when it expires, where its image lies, how its id is written.
+
+Pure: no clock is read and nothing is fetched here; moments are aware datetimes in UTC.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from qr_service.errors import BadRequest
+
+# Under one second of life left is expired: a signed URL lives whole seconds.
+LEAST_LIFE = timedelta(seconds=1)
+
+_QR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def is_expired(expires_at: datetime, now: datetime) -> bool:
+    """Whether a code is gone for its clients, erased or not."""
+    return expires_at - now < LEAST_LIFE
+
+
+def check_qr_id(text: str) -> str:
+    """The id, if it is a UUID in canonical form; raises BadRequest."""
+    if not _QR_ID.fullmatch(text):
+        raise BadRequest(
+            "invalid_id",
+            "The id of a code is a UUID of 36 lower-case characters.",
+            field="qr_id",
+            received=text[:64],
+            allowed="xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What retrieving a code needs to know, and all that the cache holds of it.
+
+    `object_key` is empty in a tombstone: the image has been erased.
+    """
+
+    qr_id: str
+    expires_at: datetime
+    object_key: str
+    content_type: str
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the code is gone for its clients."""
+        return not self.object_key or is_expired(self.expires_at, now)

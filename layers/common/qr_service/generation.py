@@ -1,0 +1,142 @@
+"""`POST /generate`: text to a stored, proven image, and its row.
+
+Order keeps the promise that a row never exists without its object: put the object,
+insert the row, fill the cache, answer. What goes wrong in between leaves at most an
+object without a row; it is deleted when the row is known to be absent, and left to the
+bucket's lifecycle rule when that cannot be known.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from qr_service.cache import Cache
+from qr_service.codes import Code, is_expired
+from qr_service.database import Database, EarlierAnswer, Record
+from qr_service.errors import (
+    DatabaseUnavailable,
+    IdempotencyMismatch,
+    StorageUnavailable,
+    Unscannable,
+    timestamp,
+)
+from qr_service.images import Image, render
+from qr_service.readback import check_contrast, verify
+from qr_service.request import GenerateRequest
+from qr_service.storage import Storage
+from qr_service.symbol import encode
+from qr_service.telemetry import logger, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of a 201; `replayed` when an earlier request made the code."""
+
+    body: dict[str, Any]
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """Makes codes."""
+
+    database: Database
+    storage: Storage
+    cache: Cache
+
+    def generate(
+        self, request: GenerateRequest, owner: str, idempotency_key: str | None
+    ) -> Answer:
+        """Makes and stores a code, or replays the answer that the key stands for.
+
+        Raises DataTooLong, Unscannable, IdempotencyMismatch, BadRequest (too wide),
+        StorageUnavailable and DatabaseUnavailable.
+        """
+        earlier = idempotency_key and self.database.find_answer(owner, idempotency_key)
+        if earlier:
+            if not is_expired(earlier.expires_at, datetime.now(UTC)):
+                return _replay(earlier, request)
+            self.database.free_key(earlier.qr_id)
+        image = _proven_image(request)
+        record = _record(request, image, owner, idempotency_key)
+        if not self._store(record, image):
+            return self._replay_winner(record, request)
+        self.cache.put(record.code, record.created_at)
+        metrics.add_metric("CodesGenerated", unit="Count", value=1)
+        return Answer(_body(record.code))
+
+    def _store(self, record: Record, image: Image) -> bool:
+        """Object, then row; False when a concurrent request took the key first."""
+        key = record.code.object_key
+        self.storage.put(key, image.body, image.content_type)
+        try:
+            stored = self.database.insert(record)
+        except DatabaseUnavailable as error:
+            if not error.maybe_executed:
+                self._discard(key)
+            raise
+        if not stored:
+            self._discard(key)
+        return stored
+
+    def _discard(self, key: str) -> None:
+        try:
+            self.storage.delete([key])
+        except StorageUnavailable:
+            logger.warning("object left to the lifecycle rule", object_key=key)
+
+    def _replay_winner(self, record: Record, request: GenerateRequest) -> Answer:
+        earlier = self.database.find_answer(record.owner, record.idempotency_key)
+        if earlier is None:  # it has been erased since: the key is free again
+            raise DatabaseUnavailable(maybe_executed=False)
+        return _replay(earlier, request)
+
+
+def _proven_image(request: GenerateRequest) -> Image:
+    try:
+        check_contrast(request.style)
+        symbol = encode(request.data, request.error_correction)
+        image = render(symbol, request.style)
+        verify(image, request.data)
+    except Unscannable:
+        metrics.add_metric("Unscannable", unit="Count", value=1)
+        raise
+    return image
+
+
+def _record(
+    request: GenerateRequest, image: Image, owner: str, idempotency_key: str | None
+) -> Record:
+    now = datetime.now(UTC)
+    qr_id = str(uuid4())
+    code = Code(
+        qr_id=qr_id,
+        expires_at=now.replace(microsecond=0)
+        + timedelta(hours=request.expiration_hours),
+        object_key=f"codes/{qr_id}.{request.style.format}",
+        content_type=image.content_type,
+    )
+    return Record(
+        code=code,
+        owner=owner,
+        data=request.data,
+        options={"error_correction": request.error_correction, **asdict(request.style)},
+        created_at=now,
+        idempotency_key=idempotency_key,
+        request_digest=request.digest if idempotency_key else None,
+        answer=_body(code) if idempotency_key else None,
+    )
+
+
+def _body(code: Code) -> dict[str, Any]:
+    return {"qr_id": code.qr_id, "expires_at": timestamp(code.expires_at)}
+
+
+def _replay(earlier: EarlierAnswer, request: GenerateRequest) -> Answer:
+    if earlier.request_digest != request.digest:
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used before with another body.",
+            field="Idempotency-Key",
+        )
+    return Answer(earlier.answer, replayed=True)

@@ -1,0 +1,131 @@
+"""The edge: API Gateway events in, responses and problem documents out (RFC 9457).
+
+`resolver()` routes and turns errors into responses; `entrypoint` wraps it into a Lambda
+handler with its log context, metrics, CORS headers and the one log line of a request.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler.api_gateway import (
+    APIGatewayRestResolver,
+    Response,
+)
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from qr_service.config import settings
+from qr_service.errors import BadRequest, NotFound, QRError
+from qr_service.telemetry import describe, frames, logger, metrics
+
+Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+_EXPOSED_HEADERS = "Location, Retry-After, Idempotency-Replayed"
+
+
+def resolver() -> APIGatewayRestResolver:
+    """A resolver that answers every error as a problem document."""
+    app = APIGatewayRestResolver(serializer=_dump)
+
+    @app.exception_handler(QRError)  # type: ignore[untyped-decorator]
+    def known(error: QRError) -> Response[str]:
+        logger.append_keys(**describe(error))
+        return problem(app, error)
+
+    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+    def unexpected(error: Exception) -> Response[str]:
+        logger.error("unexpected error", **describe(error), trace=frames(error))
+        return problem(app, QRError("An unexpected error; it has been logged."))
+
+    @app.not_found
+    def no_route(_: Exception) -> Response[str]:
+        return problem(app, NotFound("There is no such route."))
+
+    return app
+
+
+def problem(app: APIGatewayRestResolver, error: QRError) -> Response[str]:
+    """The response that tells a client of an error."""
+    status = HTTPStatus(error.status)
+    document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "code": error.code,
+        "detail": error.detail,
+        "request_id": app.current_event.request_context.request_id,
+        **error.fields,
+    }
+    return respond(
+        status, document, error.headers, content_type="application/problem+json"
+    )
+
+
+def respond(
+    status: HTTPStatus,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
+    *,
+    content_type: str = "application/json",
+) -> Response[str]:
+    """A JSON response that no cache between here and the client may keep."""
+    return Response(
+        status_code=int(status),
+        content_type=content_type,
+        body=_dump(body),
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def body_of(event: APIGatewayProxyEvent) -> bytes:
+    """The request body as the client sent it; raises BadRequest."""
+    text = event.body or ""
+    try:
+        if event.is_base64_encoded:
+            return base64.b64decode(text, validate=True)
+        return text.encode()
+    except ValueError:  # no base64, or no text that UTF-8 can encode
+        raise BadRequest("invalid_json", "The body is not JSON in UTF-8.") from None
+
+
+def path_beside(event: APIGatewayProxyEvent, path: str) -> str:
+    """`path` of this API as the client has to write it.
+
+    That is with the stage, or the base path of a custom domain, under which the event's
+    own resource was called.
+    """
+    called = event.request_context.path or event.path
+    prefix = called.removesuffix("/").removesuffix(event.path.rstrip("/"))
+    return f"{prefix}{path}"
+
+
+def entrypoint(app: APIGatewayRestResolver) -> Handler:
+    """The Lambda handler of an API function."""
+
+    @logger.inject_lambda_context(clear_state=True)
+    @metrics.log_metrics
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        started = time.perf_counter()
+        response = app.resolve(event, context)
+        headers = response["multiValueHeaders"]
+        headers["Access-Control-Allow-Origin"] = [settings().cors_allow_origin]
+        headers["Access-Control-Expose-Headers"] = [_EXPOSED_HEADERS]
+        status = response["statusCode"]
+        metrics.add_metric("ServerErrors", unit="Count", value=int(status >= 500))
+        logger.info(
+            "request",
+            route=f"{event.get('httpMethod')} {event.get('resource')}",
+            status=status,
+            duration_ms=round((time.perf_counter() - started) * 1000, 1),
+        )
+        return response
+
+    return handler
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

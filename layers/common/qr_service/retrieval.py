@@ -1,0 +1,63 @@
+"""`GET /retrieve/{qr_id}`: from an id to a presigned URL of the image.
+
+Every answer is checked against the clock, whether it comes from the cache or not, and
+no URL outlives its code.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from qr_service.cache import Cache
+from qr_service.codes import Code, check_qr_id
+from qr_service.database import Database
+from qr_service.errors import Expired, NotFound
+from qr_service.links import Links
+from qr_service.telemetry import metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A presigned URL and when it dies, at the latest with its code."""
+
+    url: str
+    url_expires_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Retriever:
+    """Finds codes."""
+
+    database: Database
+    links: Links
+    cache: Cache
+
+    def retrieve(self, qr_id: str) -> Link:
+        """Raises BadRequest, NotFound, Expired and DatabaseUnavailable."""
+        check_qr_id(qr_id)
+        code = self._find(qr_id)
+        now = datetime.now(UTC)
+        if code.is_expired(now):
+            raise Expired(code.expires_at)
+        url, url_expires_at = self.links.sign(code, now)
+        return Link(url, url_expires_at, code.expires_at)
+
+    def health(self) -> dict[str, str]:
+        """State of the cache, when the database answers; else DatabaseUnavailable."""
+        self.database.ping()
+        return {
+            "status": "ok",
+            "database": "ok",
+            "cache": "ok" if self.cache.ping() else "unavailable",
+        }
+
+    def _find(self, qr_id: str) -> Code:
+        cached = self.cache.get(qr_id)
+        metrics.add_metric("CacheHits", unit="Count", value=int(cached is not None))
+        if cached:
+            return cached
+        code = self.database.find(qr_id)
+        if code is None:
+            raise NotFound("There is no code with this id.", field="qr_id")
+        self.cache.put(code, datetime.now(UTC))
+        return code

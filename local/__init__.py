@@ -1,0 +1,1 @@
+"""The whole service on one Linux machine, without Docker, AWS or root."""

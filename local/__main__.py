@@ -1,0 +1,114 @@
+"""python -m local run | invoke FUNCTION EVENT | cleanup | migrate: see --help."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.processes import LocalError, free_port
+from local.stack import PROJECT, Busy, Stack, holding, recorded
+from local.supervisor import say, supervise
+
+DATA = '{"data":"https://example.com","expiration_hours":24}'
+
+
+def run(state: Path, port: int) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP; a second one ends without waiting."""
+    began = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    with holding(state):
+        if port and free_port(port) != port:
+            other = f"Choose another: make run PORT={port + 1}"
+            raise LocalError(f"Port {port} is in use. {other}")
+        stack = Stack(state, port)
+        stack.record(None)
+        try:
+            stack.start(lambda what: say(f"{time.monotonic() - began:5.1f} s  {what}"))
+            print(f"Serving {stack.url}  (Ctrl-C stops it; logs: {stack.logs})")
+            print(f"Try: curl -X POST {stack.url}/generate -d '{DATA}'", flush=True)
+            supervise(stack)
+        except KeyboardInterrupt:
+            say("Stopping ...")
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                # The kernel ends the children with us.
+                signal.signal(number, lambda *_: os._exit(130))
+            stack.stop()
+
+
+@contextmanager
+def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
+    """Yield the folder's running stack, or one with its stores started for now."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with holding(state):
+                stack = Stack(state)
+                try:
+                    stack.record(None)
+                    stack.start_stores()
+                    yield stack
+                finally:
+                    stack.stop()
+                return
+        except Busy:
+            # `run` serves, is about to, or somebody else's occasional stack ends soon.
+            stack = Stack(state)
+            if recorded(state).get("url"):
+                yield stack
+                return
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def invoke(state: Path, function: str, event: str) -> None:
+    """Print the answer of one function to one event, and nothing else."""
+    with any_stack(state) as stack:
+        if function != "migrate" and not recorded(state).get("url"):
+            stack.invoke("migrate", "apply")
+        print(stack.invoke(function, event))
+
+
+def main() -> int:
+    """Return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=PROJECT / ".local",
+        help="folder of data, passwords and logs (default: .local)",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("run", help="serve the API until Ctrl-C")
+    command.add_argument("--port", type=int, default=3000, help="0: any free one")
+    command = commands.add_parser("invoke", help="run a function with an event")
+    command.add_argument("function", help="a folder of functions/")
+    command.add_argument("event", help="the name of a file in events/FUNCTION/")
+    commands.add_parser("cleanup", help="erase what has expired, now")
+    commands.add_parser("migrate", help="apply the migrations that are missing")
+    given = parser.parse_args()
+    state = given.state.absolute()
+    try:
+        match given.command:
+            case "run":
+                run(state, given.port)
+            case "invoke":
+                invoke(state, given.function, given.event)
+            case "cleanup":
+                invoke(state, "cleanup", "manual")
+            case "migrate":
+                invoke(state, "migrate", "apply")
+    except LocalError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

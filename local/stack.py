@@ -1,0 +1,250 @@
+"""The whole service over one state folder: servers, functions, API.
+
+In the folder (.local, unless another is named) stand
+
+lock            held by the one launcher of the folder
+processes.json  {"launcher": pid, "url": ..., SERVER: {"pid": ..., "port": ...}, ...}
+env.json        the functions' environment, for `sam local ... --env-vars`
+logs/           a file a server, and that of its start before
+"""
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from samcli.yamlhelper import parse_yaml_file
+
+from local.processes import LocalError, free_port, spawn
+from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
+
+PROJECT = Path(__file__).resolve().parent.parent
+TEMPLATE = PROJECT / "template.yaml"
+BUCKET = "qr-codes"
+
+
+class Busy(LocalError):
+    """Another process holds the state folder."""
+
+
+def sam(*arguments: str) -> list[str]:
+    """Return the command line of SAM with native functions."""
+    return [sys.executable, "-m", "local.sam", *arguments]
+
+
+class API(Server):
+    """The template's routes, served by SAM."""
+
+    name = "API"
+
+    def __init__(self, folder: Path, port: int, variables: Path) -> None:
+        super().__init__(folder, port)
+        self.variables = variables
+        self.cwd = PROJECT
+
+    def command(self) -> list[str]:
+        """Return `sam local start-api` on loopback."""
+        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        what = ["--template", str(TEMPLATE), "--env-vars", str(self.variables)]
+        return sam("local", "start-api", *where, *what)
+
+    def answers(self) -> bool:
+        """Tell whether GET /health is 200: API, function and database work."""
+        url = f"http://127.0.0.1:{self.port}/health"
+        try:
+            with urllib.request.urlopen(url, timeout=15) as response:
+                return bool(response.status == 200)
+        except OSError:  # refused, or an HTTP error
+            return False
+
+
+class Stack:
+    """The servers of a state folder and, on top of them, the functions."""
+
+    def __init__(self, state: Path, port: int = 0) -> None:
+        self.state = state.absolute()
+        self.logs = self.state / "logs"
+        self.variables = self.state / "env.json"
+        self.processes = self.state / "processes.json"
+        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = recorded(self.state)
+
+        def usual(name: str) -> int:
+            """Return the port of the last time, so that tools can count on it."""
+            return free_port(before.get(name, {}).get("port", 0))
+
+        self.postgresql = PostgreSQL(self.state / "postgresql", usual("PostgreSQL"))
+        self.valkey = Valkey(self.state / "valkey", usual("Valkey"))
+        self.s3 = S3(self.state / "s3", usual("S3"))
+        self.stores: list[Server] = [self.postgresql, self.valkey, self.s3]
+        self.api = API(self.state / "api", port or free_port(), self.variables)
+        self.servers: list[Server] = [*self.stores, self.api]
+        for server in self.servers:
+            server.log = self.logs / f"{server.name.lower()}.log"
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return f"http://127.0.0.1:{self.api.port}"
+
+    def start_stores(self) -> None:
+        """Start PostgreSQL, Valkey and S3, and write the functions' environment."""
+        _together(*(store.start for store in self.stores))
+        self.s3.create_bucket(BUCKET)
+        common = {
+            "DATABASE_URL": self.postgresql.url(),
+            "DATABASE_AUTH": "password",
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(self.valkey.port),
+            "REDIS_TLS": "false",
+            "REDIS_AUTH": "none",
+            "REDIS_USERNAME": "",
+            "REDIS_CACHE_NAME": "",
+            "REDIS_CLUSTER": "false",
+            "CA_BUNDLE": "",
+            "QR_BUCKET": BUCKET,
+            "S3_ENDPOINT_URL": self.s3.endpoint_url,
+            "AWS_REGION": self.s3.region,
+            "AWS_ACCESS_KEY_ID": self.s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
+        }
+        admin = {"DATABASE_URL": self.postgresql.url(ADMIN)}
+        self.variables.touch(mode=0o600)
+        self.variables.write_text(
+            json.dumps({"Parameters": common, "MigrateFunction": admin}, indent=2)
+        )
+
+    def start(self, progress: Callable[[str], None]) -> None:
+        """Start everything; return when the API answers."""
+        self.start_stores()
+        progress("PostgreSQL, Valkey and S3 answer")
+        _together(lambda: self.invoke("migrate", "apply"), self.api.start)
+        progress("migrations are applied, the API answers")
+        self.record(self.url)
+
+    def stop(self) -> None:
+        """Stop what runs, the API first."""
+        for server in reversed(self.servers):
+            server.stop()
+        self.record(None)
+
+    def record(self, url: str | None) -> None:
+        """Write processes.json; `url` is None while nothing is served."""
+        entries: dict[str, Any] = {"launcher": os.getpid(), "url": url}
+        for server in self.servers:
+            entries[server.name] = {"port": server.port}
+            if server.running:
+                entries[server.name]["pid"] = server.pid
+        draft = self.processes.with_suffix(".new")
+        draft.write_text(json.dumps(entries, indent=2))
+        draft.replace(self.processes)  # a reader never sees half of it
+
+    def invoke(self, function: str, event: str) -> str:
+        """Return a function's JSON answer; LocalError when it failed."""
+        with (self.logs / f"{function}.log").open("w+b") as log:
+            process = self.spawn_invoke(function, event, log, subprocess.PIPE)
+            answer = process.communicate()[0]
+            log.seek(0)
+            said = log.read().decode(errors="replace")
+        return answered(function, answer, said)
+
+    def spawn_invoke(
+        self, function: str, event: str, log: IO[bytes], stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start `sam local invoke` of a function with one of its events."""
+        name, path = find_function(function), find_event(function, event)
+        what = ["--template", str(TEMPLATE), "--env-vars", str(self.variables)]
+        command = sam("local", "invoke", name, "--event", str(path), *what)
+        return spawn(command, log=log, stdout=stdout, cwd=PROJECT)
+
+
+def answered(function: str, answer: bytes, said: str) -> str:
+    """Return a function's answer; raise LocalError when it is none, or an error.
+
+    SAM itself ends well in either case. `said` is its log.
+    """
+    try:
+        result = json.loads(answer)
+    except ValueError:
+        result = {"errorMessage": f"no answer\n{said}"}
+    if isinstance(result, dict) and "errorMessage" in result:
+        raise LocalError(f"{function} failed: {result['errorMessage']}")
+    return answer.decode().strip()
+
+
+@contextmanager
+def holding(state: Path) -> Iterator[None]:
+    """Hold the state folder; raise Busy when another process does.
+
+    The kernel lets go of it when the process ends, however it ends.
+    """
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (state / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            there = recorded(state)
+            doing = f"serves {there['url']}" if there.get("url") else "is at work"
+            launcher = there.get("launcher", "another")
+            raise Busy(f"Process {launcher} already {doing} from {state}.") from None
+        yield
+
+
+def recorded(state: Path) -> dict[str, Any]:
+    """Return what processes.json says, of this or of an earlier launcher."""
+    try:
+        entries: dict[str, Any] = json.loads((state / "processes.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return entries
+
+
+def find_function(name: str) -> str:
+    """Return the logical id of a function: generate -> GenerateFunction."""
+    known = sorted(path.parent.name for path in PROJECT.glob("functions/*/app.py"))
+    if name not in known:
+        raise LocalError(f"No function {name!r}. There are: {', '.join(known)}.")
+    return f"{name.title()}Function"
+
+
+def find_event(function: str, name: str) -> Path:
+    """Return the file of one of a function's events."""
+    folder = PROJECT / "events" / function
+    known = sorted(path.stem for path in folder.glob("*.json"))
+    if name not in known:
+        there = ", ".join(known)
+        raise LocalError(f"No event {name!r} of {function}. There are: {there}.")
+    return folder / f"{name}.json"
+
+
+def cleanup_interval(template: Path = TEMPLATE) -> float:
+    """Return the seconds between two cleanups of the template's schedule."""
+    function = parse_yaml_file(str(template))["Resources"]["CleanupFunction"]
+    for event in function["Properties"]["Events"].values():
+        if event["Type"] in ("Schedule", "ScheduleV2"):
+            properties = event["Properties"]
+            return rate(properties.get("ScheduleExpression") or properties["Schedule"])
+    raise LocalError("The template's CleanupFunction has no schedule.")
+
+
+def rate(expression: str) -> float:
+    """Return the seconds of a rate, written as in `rate(1 hour)`."""
+    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    if not found:
+        raise LocalError(f"Only rate(...) schedules are run locally: {expression!r}.")
+    return int(found[1]) * {"minute": 60.0, "hour": 3600.0, "day": 86400.0}[found[2]]
+
+
+def _together(*tasks: Callable[[], object]) -> None:
+    """Run tasks side by side; raise the first one's error when all have ended."""
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            future.result()

@@ -1,0 +1,92 @@
+"""Keeps a started stack alive: restarts what dies, runs the cleanup on its schedule."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from local.processes import LocalError, end
+from local.servers import Server
+from local.stack import Stack, cleanup_interval
+
+FIRST_PAUSE = 3.0  # seconds before a dead server is started again, doubled each time
+LONGEST_PAUSE = 30.0
+STEADY = 60.0  # seconds of life after which earlier deaths are forgotten
+
+
+def say(message: str) -> None:
+    """Tell the developer; standard output is for results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+class Watch:
+    """One server: when to start it again, after how many deaths."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.pause = FIRST_PAUSE
+        self.since = time.monotonic()  # of its start, or of its death
+        self.dead = False
+
+    def look(self) -> bool:
+        """Restart the server when its time has come; return whether that was done."""
+        now = time.monotonic()
+        if self.server.running:
+            if now - self.since > STEADY:
+                self.pause = FIRST_PAUSE
+            return False
+        if not self.dead:
+            self.dead, self.since = True, now
+            say(f"{self.server.name} died; starting it again in {self.pause:.0f} s")
+        if now - self.since < self.pause:
+            return False
+        self.pause = min(self.pause * 2, LONGEST_PAUSE)
+        try:
+            self.server.start()
+        except LocalError as error:
+            self.since = time.monotonic()
+            say(f"{error}\n  next attempt in {self.pause:.0f} s")
+            return False
+        self.dead, self.since = False, time.monotonic()
+        say(f"{self.server.name} is back")
+        return True
+
+
+class Schedule:
+    """The hourly cleanup, one run at a time, in the background."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.interval = cleanup_interval()
+        self.next = time.monotonic() + self.interval
+        self.run: subprocess.Popen[bytes] | None = None
+
+    def look(self) -> None:
+        """Start the cleanup when it is due and report one that has ended."""
+        if self.run is not None and self.run.poll() is not None:
+            say(f"cleanup ended, see {self.stack.logs}/cleanup.log")
+            self.run = None
+        if self.run is None and time.monotonic() >= self.next:
+            self.next = time.monotonic() + self.interval
+            with (self.stack.logs / "cleanup.log").open("wb") as log:
+                self.run = self.stack.spawn_invoke("cleanup", "scheduled", log)
+
+    def stop(self) -> None:
+        """End a running cleanup; a later one takes up what it leaves."""
+        if self.run is not None:
+            end(self.run, signal.SIGTERM, 5)
+
+
+def supervise(stack: Stack) -> None:
+    """Watch over a started stack until KeyboardInterrupt."""
+    watches = [Watch(server) for server in stack.servers]
+    schedule = Schedule(stack)
+    try:
+        while True:
+            restarted = [watch.look() for watch in watches]
+            if any(restarted):
+                stack.record(stack.url)
+            schedule.look()
+            time.sleep(0.2)
+    finally:
+        schedule.stop()

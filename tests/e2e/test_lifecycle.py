@@ -1,0 +1,138 @@
+"""Starting, stopping and surviving: what `make run` promises of processes and data."""
+
+import json
+import os
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from local.processes import alive, wait_until
+from tests.e2e.conftest import Launcher
+
+ALL_SERVERS = ["PostgreSQL", "Valkey", "S3", "API"]
+
+
+def get(url, **headers):
+    """Status and body."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def make_code(url):
+    body = json.dumps({"data": "https://example.com/lifecycle"}).encode()
+    request = urllib.request.Request(f"{url}/generate", body)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)["qr_id"]
+
+
+def all_gone(pids):
+    return wait_until(lambda: not any(map(alive, pids)), 10)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A system of this module's own: its tests stop, kill and start it again."""
+    launcher = Launcher(tmp_path_factory.mktemp("own"))
+    yield launcher
+    launcher.discard()
+
+
+@pytest.fixture
+def running(own):
+    return own.start() if own.ended else own
+
+
+def test_a_code_outlives_sigterm_and_sigkill_but_no_process_does(running):
+    code = make_code(running.url)
+    image = get(f"{running.url}/retrieve/{code}", Accept="image/png")
+    assert image[0] == 200
+    assert image[1].startswith(b"\x89PNG")
+
+    family = running.family()
+    assert {running.recorded[name]["pid"] for name in ALL_SERVERS} < set(family)
+    assert running.end(signal.SIGTERM) == 0
+    assert all_gone(family)
+
+    running.start()
+    assert get(f"{running.url}/retrieve/{code}", Accept="image/png") == image
+
+    family = running.family()
+    assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    assert all_gone(family)
+
+    began = time.monotonic()
+    running.start()
+    assert time.monotonic() - began < 10
+    assert get(f"{running.url}/retrieve/{code}", Accept="image/png") == image
+
+
+def test_the_second_launcher_of_a_folder_says_who_serves_it(running):
+    second = running.run("run", "--port", "0")
+    assert second.returncode == 1
+    assert f"Process {running.pid} already serves {running.url}" in second.stderr
+    assert get(f"{running.url}/health")[0] == 200
+
+
+def test_a_port_in_use_is_named_with_the_way_out(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        launcher = Launcher(tmp_path / "state", port)
+        refused = launcher.run("run", "--port", str(port))
+    assert refused.returncode == 1
+    assert f"Port {port} is in use" in refused.stderr
+    assert f"make run PORT={port + 1}" in refused.stderr
+
+
+def test_a_killed_database_is_named_and_started_again(running):
+    assert get(f"{running.url}/health")[0] == 200
+    killed = running.recorded["PostgreSQL"]["pid"]
+    os.kill(killed, signal.SIGKILL)
+    assert wait_until(lambda: get(f"{running.url}/health")[0] == 503, 10)
+    assert wait_until(lambda: "PostgreSQL is back" in running.output, 30)
+    assert "PostgreSQL died; starting it again in 3 s" in running.output
+    # The same processes of the functions find their way back.
+    assert get(f"{running.url}/health")[0] == 200
+    assert wait_until(lambda: running.recorded["PostgreSQL"]["pid"] != killed, 5)
+
+
+def test_commands_use_the_running_system_and_print_only_the_answer(running):
+    answer = running.run("invoke", "generate", "url")
+    assert answer.returncode == 0, answer.stderr
+    code = json.loads(json.loads(answer.stdout)["body"])["qr_id"]
+    assert get(f"{running.url}/retrieve/{code}")[0] == 200
+
+    cleanup = running.run("cleanup")
+    assert json.loads(cleanup.stdout)["erased"] == 0
+
+
+def test_commands_start_what_they_need_and_leave_nothing_behind(running):
+    code = make_code(running.url)
+    assert running.end(signal.SIGINT) == 0
+    event = running.run("invoke", "retrieve", "health")
+    assert json.loads(event.stdout)["statusCode"] == 200
+    assert json.loads(running.run("migrate").stdout)["applied"] == []
+    assert not any("pid" in running.recorded[name] for name in ALL_SERVERS)
+    running.start()
+    assert get(f"{running.url}/retrieve/{code}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nothing", "url"), "There are: cleanup, generate, migrate, retrieve."),
+        (("generate", "nothing"), "There are: base64, "),
+    ],
+)
+def test_a_wrong_name_lists_the_right_ones(running, arguments, said):
+    answer = running.run("invoke", *arguments)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert said in answer.stderr

@@ -1,0 +1,28 @@
+"""The environment of the functions, as the template sets it."""
+
+ENVIRONMENT = {
+    "DATABASE_URL": "postgresql://qr_app@127.0.0.1:1/qrcodes",
+    "DATABASE_AUTH": "password",
+    "REDIS_HOST": "127.0.0.1",
+    "REDIS_PORT": "1",
+    "REDIS_TLS": "false",
+    "REDIS_AUTH": "none",
+    "REDIS_USERNAME": "",
+    "REDIS_CACHE_NAME": "",
+    "REDIS_CLUSTER": "false",
+    "CA_BUNDLE": "",
+    "QR_BUCKET": "codes",
+    "S3_ENDPOINT_URL": "",
+    "MAX_EXPIRATION_HOURS": "8760",
+    "DEFAULT_EXPIRATION_HOURS": "24",
+    "TOMBSTONE_DAYS": "30",
+    "URL_TTL_SECONDS": "900",
+    "CORS_ALLOW_ORIGIN": "*",
+    "LOG_LEVEL": "DEBUG",
+    "POWERTOOLS_SERVICE_NAME": "qr-service",
+    "POWERTOOLS_METRICS_NAMESPACE": "QRService",
+    "AWS_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "secret-access-key-of-the-tests",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}

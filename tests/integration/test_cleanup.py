@@ -1,0 +1,174 @@
+"""The end of a code: its image goes, then its data, then its row."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from qr_service import events
+from qr_service.cleanup import Cleaner, Report
+from qr_service.config import settings
+from qr_service.database import Database
+from qr_service.storage import Storage
+
+from tests.gateway import get_retrieve, post_generate
+from tests.integration.conftest import age
+
+HOUR_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+
+
+@pytest.fixture
+def expired(database, bucket):
+    """Makes `count` expired codes with their objects; returns their ids."""
+
+    def make(count):
+        ids = [str(uuid.uuid4()) for _ in range(count)]
+        for qr_id in ids:
+            bucket.put(f"codes/{qr_id}.png")
+            database(
+                "INSERT INTO qr_codes (id, owner, data, options, object_key,"
+                " content_type, created_at, expires_at) VALUES (%s, 'anonymous',"
+                " 'expired payload', '{}', %s, 'image/png', '2020-01-01', %s)",
+                qr_id,
+                f"codes/{qr_id}.png",
+                HOUR_AGO,
+            )
+        return ids
+
+    return make
+
+
+class RefusingStorage(Storage):
+    """S3 with objects that cannot be deleted."""
+
+    refused: frozenset[str] = frozenset()
+
+    def delete(self, keys):
+        wanted = set(keys)
+        return super().delete(wanted - self.refused) if wanted - self.refused else set()
+
+
+def cleaner(storage=None, batch=1000):
+    return Cleaner(Database(settings()), storage or Storage(settings()), 30, batch)
+
+
+def an_hour():
+    return 3600.0
+
+
+def test_image_and_data_go_and_the_code_stays_410(functions, database, bucket, servers):
+    reply = post_generate(
+        functions.generate,
+        {"data": "https://example.com/soon-gone"},
+        {"Idempotency-Key": "a key to be erased"},
+    )
+    qr_id = reply.body["qr_id"]
+    age(database, servers, qr_id, HOUR_AGO, cached=False)
+    assert functions.clean_up() == {
+        "erased": 1, "failed": 0, "purged": 0, "remaining": 0
+    }  # fmt: skip
+    assert bucket.keys() == set()
+    (row,) = database("SELECT * FROM qr_codes")
+    kept = [value for value in row if value is not None]
+    assert len(kept) == 4, "id, created_at, expires_at and erased_at are kept"
+    for _ in range(2):  # from the database, then from the cache
+        gone = get_retrieve(functions.retrieve, qr_id)
+        assert gone.status == 410
+        assert gone.body["expired_at"] == HOUR_AGO.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert functions.clean_up()["erased"] == 0
+
+
+def test_what_lives_is_left_alone(functions, database, bucket):
+    qr_id = post_generate(functions.generate, {"data": "alive"}).body["qr_id"]
+    assert functions.clean_up()["erased"] == 0
+    assert get_retrieve(functions.retrieve, qr_id).status == 200
+    assert bucket.keys() == {f"codes/{qr_id}.png"}
+
+
+def test_batches_follow_one_another_to_the_end(functions, expired, bucket, database):
+    expired(25)
+    report = cleaner(batch=10).clean_up(an_hour)
+    assert report == Report(erased=25, failed=0, purged=0, remaining=0)
+    assert bucket.keys() == set()
+
+
+def test_an_undeletable_object_costs_one_try_and_blocks_nothing(
+    functions, expired, bucket, database
+):
+    ids = sorted(expired(12))
+    storage = RefusingStorage(settings())
+    storage.refused = frozenset(f"codes/{qr_id}.png" for qr_id in ids[:6])
+    report = cleaner(storage, batch=3).clean_up(an_hour)
+    assert report == Report(erased=6, failed=6, purged=0, remaining=6)
+    assert bucket.keys() == storage.refused
+    rows = database("SELECT id FROM qr_codes WHERE data IS NOT NULL ORDER BY id")
+    assert [qr_id for (qr_id,) in rows] == ids[:6]
+    assert cleaner().clean_up(an_hour).erased == 6
+
+
+def test_it_stops_in_time_and_reports_what_remains(functions, expired, database):
+    expired(9)
+    clock = iter([100.0, 31.0, 30.0, 29.0, 28.0])
+    report = cleaner(batch=3).clean_up(lambda: next(clock))
+    assert report == Report(erased=6, failed=0, purged=0, remaining=3)
+
+
+def test_with_no_time_at_all_it_does_nothing(functions, expired, database):
+    expired(1)
+    assert functions.clean_up(seconds=30)["remaining"] == 1
+
+
+def test_two_runs_at_once_share_the_work(functions, expired, bucket, database):
+    expired(60)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(cleaner(batch=7).clean_up, an_hour) for _ in range(2)]
+        reports = [run.result() for run in runs]
+    assert sum(report.erased for report in reports) == 60
+    assert bucket.keys() == set()
+
+
+def test_a_crash_before_the_commit_leaves_the_work_for_the_next_run(
+    functions, expired, bucket, database
+):
+    expired(5)
+
+    class Crash(Exception):
+        pass
+
+    class CrashingDatabase(Database):
+        @staticmethod
+        def erase(cursor, ids):
+            raise Crash
+
+    crashing = Cleaner(CrashingDatabase(settings()), Storage(settings()), 30)
+    with pytest.raises(Crash):
+        crashing.clean_up(an_hour)
+    assert bucket.keys() == set()
+    assert database("SELECT count(*) FROM qr_codes WHERE data IS NULL") == [(0,)]
+    assert cleaner().clean_up(an_hour) == Report(erased=5)
+
+
+def test_storage_that_is_away_fails_the_run_and_loses_nothing(
+    functions, expired, servers, database, monkeypatch, bucket
+):
+    expired(2)
+    monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(events.InvocationFailed, match="StorageUnavailable"):
+        functions.clean_up()
+    assert database("SELECT count(*) FROM qr_codes WHERE data IS NULL") == [(0,)]
+    assert len(bucket.keys()) == 2
+
+
+def test_a_tombstone_is_purged_after_its_days(functions, expired, database):
+    old, young = expired(2)
+    functions.clean_up()
+    for qr_id, days in ((old, 31), (young, 29)):
+        database(
+            "UPDATE qr_codes SET erased_at = now() - make_interval(days => %s)"
+            " WHERE id = %s",
+            days,
+            qr_id,
+        )
+    assert functions.clean_up()["purged"] == 1
+    assert get_retrieve(functions.retrieve, old).status == 404
+    assert get_retrieve(functions.retrieve, young).status == 410

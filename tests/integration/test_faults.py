@@ -1,0 +1,257 @@
+"""Servers are killed, hung and cut off in mid-statement; nothing is lost for it."""
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import psycopg2
+import pytest
+
+from local.processes import free_port
+from tests.gateway import get_health, get_retrieve, post_generate
+from tests.integration.conftest import environment, forget
+
+BODY = {"data": "https://example.com/faults", "expiration_hours": 1}
+
+
+@pytest.fixture(autouse=True)
+def _connected(functions, database, bucket):
+    """Every test begins with warm functions."""
+    assert post_generate(functions.generate, BODY).status == 201
+    assert get_health(functions.retrieve).status == 200
+    database("TRUNCATE qr_codes")
+    bucket.empty()
+
+
+@contextmanager
+def killed(server):
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def hung(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def seconds(call):
+    start = time.monotonic()
+    reply = call()
+    return time.monotonic() - start, reply
+
+
+@pytest.mark.parametrize("fault", ["killed", "hung"])
+def test_without_the_cache_everything_goes_on(functions, servers, fault, log):
+    qr_id = post_generate(functions.generate, BODY).body["qr_id"]
+    away = killed(servers.valkey) if fault == "killed" else hung(servers.valkey.pid)
+    with away:
+        for _ in range(3):
+            assert get_retrieve(functions.retrieve, qr_id).status == 200
+            assert post_generate(functions.generate, BODY).status == 201
+        assert get_health(functions.retrieve).body["cache"] == "unavailable"
+    passed_over = [line for line in log() if line["message"] == "cache passed over"]
+    assert len(passed_over) == 2, "once by generate and once by retrieve"
+
+
+def test_the_cache_is_used_again_after_a_while(functions, servers, monkeypatch):
+    with killed(servers.valkey):
+        assert get_health(functions.retrieve).body["cache"] == "unavailable"
+    assert get_health(functions.retrieve).body["cache"] == "unavailable"
+    monkeypatch.setattr("qr_service.cache.time.monotonic", lambda: time.time() + 1e6)
+    assert get_health(functions.retrieve).body["cache"] == "ok"
+
+
+def test_a_cached_code_outlives_the_database(functions, servers):
+    qr_id = post_generate(functions.generate, BODY).body["qr_id"]
+    uncached = "00000000-0000-4000-8000-000000000000"
+    with killed(servers.postgresql):
+        assert get_retrieve(functions.retrieve, qr_id).status == 200
+        reply = get_retrieve(functions.retrieve, uncached)
+        assert (reply.status, reply.body["code"]) == (503, "unavailable")
+        assert int(reply.headers["retry-after"]) > 0
+        assert post_generate(functions.generate, BODY).status == 503
+        assert get_health(functions.retrieve).status == 503
+    # In the same execution environment, without restarting anything:
+    assert get_retrieve(functions.retrieve, uncached).status == 404
+    assert post_generate(functions.generate, BODY).status == 201
+    assert get_health(functions.retrieve).status == 200
+
+
+def test_without_a_database_from_the_start_no_object_is_left(
+    functions, servers, bucket, monkeypatch
+):
+    url = environment(servers)["DATABASE_URL"]
+    dead = url.replace(str(servers.postgresql.port), str(free_port()))
+    monkeypatch.setenv("DATABASE_URL", dead)
+    forget()
+    assert post_generate(functions.generate, BODY).status == 503
+    assert bucket.keys() == set()
+
+
+def test_without_storage_no_row_is_left(functions, servers, database):
+    with killed(servers.s3):
+        reply = post_generate(functions.generate, BODY)
+        assert reply.status == 503
+        assert database("SELECT count(*) FROM qr_codes") == [(0,)]
+    assert post_generate(functions.generate, BODY).status == 201
+
+
+def test_a_connection_that_died_while_frozen_is_replaced(functions, database):
+    database(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE usename = 'qr_app'"
+    )
+    assert post_generate(functions.generate, BODY).status == 201
+    assert get_health(functions.retrieve).status == 200
+    assert database("SELECT count(*) FROM qr_codes") == [(1,)]
+
+
+def test_a_database_that_does_not_answer_is_given_up_in_time(
+    functions, database, monkeypatch
+):
+    monkeypatch.setattr("qr_service.database.TIMEOUT", 0.5)
+    pids = database("SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'")
+    held = [hung(pid) for (pid,) in pids]
+    for one in held:
+        one.__enter__()
+    try:
+        took, reply = seconds(lambda: get_health(functions.retrieve))
+    finally:
+        for one in held:
+            one.__exit__(None, None, None)
+    assert reply.status == 503
+    assert 0.5 <= took < 5
+
+
+class Cutter:
+    """A proxy before PostgreSQL that cuts connections at the first INSERT.
+
+    `when` is "before" (the server never sees it) or "after" (it has committed, but the
+    answer is lost); `again` is whether later connections get through.
+    """
+
+    def __init__(self, target, when, *, again):
+        self.target, self.when, self.again = target, when, again
+        self.cuts = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.cuts and not self.again:
+                client.close()
+                continue
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client):
+        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+            while True:
+                for readable in select.select([client, server], [], [])[0]:
+                    try:
+                        data = readable.recv(65536)
+                    except ConnectionError:
+                        return
+                    if not data:
+                        return
+                    insert = not self.cuts and b"INSERT INTO qr_codes" in data
+                    if insert and self.when == "before":
+                        self.cuts += 1
+                        return
+                    (server if readable is client else client).sendall(data)
+                    if insert:
+                        self.cuts += 1
+                        server.recv(65536)  # committed; nobody is told
+                        return
+
+
+@pytest.fixture
+def cut(functions, servers, monkeypatch):
+    opened = []
+
+    def start(when, *, again):
+        cutter = Cutter(servers.postgresql.port, when, again=again)
+        opened.append(cutter)
+        url = environment(servers)["DATABASE_URL"]
+        there = url.replace(f":{servers.postgresql.port}/", f":{cutter.port}/")
+        monkeypatch.setenv("DATABASE_URL", f"{there}?gssencmode=disable")
+        forget()
+        return cutter
+
+    yield start
+    for cutter in opened:
+        cutter.close()
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "cut in mid-commit"}])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_connection_cut_during_commit_makes_one_row(
+    functions, database, bucket, cut, when, key
+):
+    cutter = cut(when, again=True)
+    reply = post_generate(functions.generate, BODY, key)
+    assert cutter.cuts == 1
+    assert reply.status == 201
+    assert "idempotency-replayed" not in reply.headers
+    assert database("SELECT id FROM qr_codes") == [(reply.body["qr_id"],)]
+    assert bucket.keys() == {f"codes/{reply.body['qr_id']}.png"}
+
+
+@pytest.mark.parametrize(("when", "rows"), [("before", 0), ("after", 1)])
+def test_what_cannot_be_known_leaves_no_row_without_its_object(
+    functions, database, bucket, cut, when, rows
+):
+    cutter = cut(when, again=False)
+    reply = post_generate(functions.generate, BODY)
+    assert cutter.cuts == 1
+    assert reply.status == 503
+    found = database("SELECT object_key FROM qr_codes")
+    assert len(found) == rows
+    assert {key for (key,) in found} <= bucket.keys()
+    assert len(bucket.keys()) == 1, "left to the lifecycle rule: it may be needed"
+
+
+def test_a_client_that_repeats_after_a_503_gets_the_one_code(
+    functions, database, bucket, cut
+):
+    key = {"Idempotency-Key": "repeat after 503"}
+    cutter = cut("after", again=False)
+    assert post_generate(functions.generate, BODY, key).status == 503
+    cutter.again = True
+    reply = post_generate(functions.generate, BODY, key)
+    assert reply.status == 201
+    assert reply.headers["idempotency-replayed"] == "true"
+    assert database("SELECT id FROM qr_codes") == [(reply.body["qr_id"],)]
+
+
+def test_a_statement_that_the_server_refuses_is_not_repeated(
+    functions, database, servers, bucket
+):
+    admin = psycopg2.connect(servers.postgresql.url("qr_admin"))
+    try:
+        with admin.cursor() as cursor:
+            cursor.execute("LOCK TABLE qr_codes IN ACCESS EXCLUSIVE MODE")
+            took, reply = seconds(lambda: post_generate(functions.generate, BODY))
+    finally:
+        admin.close()
+    assert reply.status == 503
+    assert took < 5, "one lock_timeout, not two"
+    assert bucket.keys() == set(), "the row is known to be absent"

@@ -1,0 +1,105 @@
+"""One Idempotency-Key makes one code, whatever happens at the same time."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from qr_service.cache import Cache
+from qr_service.config import settings
+from qr_service.database import Database
+from qr_service.generation import Generator
+from qr_service.request import parse
+from qr_service.storage import Storage
+
+from tests.gateway import post_generate
+
+BODY = {"data": "https://example.com/order/1", "expiration_hours": 2}
+KEY = {"Idempotency-Key": "order-1/attempt ~1"}
+
+
+def keys_in_use(database):
+    return database("SELECT count(*) FROM qr_codes WHERE idempotency_key IS NOT NULL")
+
+
+def test_the_first_answer_is_replayed_word_for_word(functions, database, bucket):
+    first = post_generate(functions.generate, BODY, KEY)
+    again = post_generate(functions.generate, dict(reversed(BODY.items())), KEY)
+    assert (first.status, again.status) == (201, 201)
+    assert list(again.body.items()) == list(first.body.items())
+    assert again.headers["location"] == first.headers["location"]
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert database("SELECT count(*) FROM qr_codes") == [(1,)]
+    assert len(bucket.keys()) == 1
+
+
+def test_another_body_is_refused(functions, database, bucket):
+    post_generate(functions.generate, BODY, KEY)
+    reply = post_generate(functions.generate, {**BODY, "border": 5}, KEY)
+    assert (reply.status, reply.body["code"]) == (422, "idempotency_mismatch")
+    assert len(bucket.keys()) == 1
+
+
+def test_a_key_is_looked_up_before_any_work(functions, database, bucket, monkeypatch):
+    post_generate(functions.generate, BODY, KEY)
+
+    def work(*_):
+        raise AssertionError("a replay encodes nothing")
+
+    monkeypatch.setattr("qr_service.generation.encode", work)
+    assert post_generate(functions.generate, BODY, KEY).status == 201
+
+
+def test_keys_of_different_owners_are_different_keys(functions, database, bucket):
+    replies = [
+        post_generate(functions.generate, BODY, KEY, api_key_id=owner)
+        for owner in ("key-a", "key-b", None)
+    ]
+    assert len({reply.body["qr_id"] for reply in replies}) == 3
+    owners = database("SELECT owner FROM qr_codes ORDER BY owner")
+    assert owners == [("anonymous",), ("key-a",), ("key-b",)]
+
+
+def test_without_a_key_every_request_makes_a_code(functions, database, bucket):
+    ids = {post_generate(functions.generate, BODY).body["qr_id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("erased", [False, True])
+def test_a_key_is_free_when_its_code_has_expired(functions, database, bucket, erased):
+    first = post_generate(functions.generate, BODY, KEY)
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    database("UPDATE qr_codes SET created_at = '2020-01-01', expires_at = %s", past)
+    if erased:
+        functions.clean_up()
+    again = post_generate(functions.generate, {"data": "something new here"}, KEY)
+    assert again.status == 201
+    assert again.body["qr_id"] != first.body["qr_id"]
+    assert "idempotency-replayed" not in again.headers
+    assert keys_in_use(database) == [(1,)]
+
+
+def test_a_malformed_key_is_refused(functions, database, bucket):
+    reply = post_generate(functions.generate, BODY, {"Idempotency-Key": "x" * 256})
+    assert (reply.status, reply.body["field"]) == (400, "Idempotency-Key")
+
+
+def test_50_simultaneous_requests_make_one_code_and_one_object(
+    functions, database, bucket
+):
+    request = parse(json.dumps(BODY).encode(), settings())
+
+    def generate(_):
+        # As on Lambda: an execution environment of its own for each request.
+        generator = Generator(
+            Database(settings()), Storage(settings()), Cache(settings())
+        )
+        return generator.generate(request, "anonymous", "one key for all")
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(generate, range(50)))
+    (qr_id,) = {answer.body["qr_id"] for answer in answers}
+    assert sum(not answer.replayed for answer in answers) == 1
+    assert database("SELECT id FROM qr_codes") == [(qr_id,)]
+    assert bucket.keys() == {f"codes/{qr_id}.png"}

@@ -1,0 +1,182 @@
+"""From a text to a URL to an image that scans, with the real handlers and servers."""
+
+import re
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from qr_service.readback import read
+
+from tests.gateway import Context, event, get_health, get_retrieve, post_generate
+from tests.integration.conftest import age
+from tests.scanners import needs_zbar, zbar_reads
+
+pytestmark = pytest.mark.usefixtures("functions", "database", "bucket")
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.headers["Content-Type"], response.read()
+
+
+def status_of(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def made(functions, **fields):
+    reply = post_generate(functions.generate, {"data": "https://example.com", **fields})
+    assert reply.status == 201
+    return reply.body["qr_id"]
+
+
+def test_generate_answers_in_the_shape_of_the_contract(functions):
+    before = datetime.now(UTC).replace(microsecond=0)
+    body = {"data": "https://example.com", "expiration_hours": 24}
+    reply = post_generate(functions.generate, body)
+    after = datetime.now(UTC)
+    assert reply.status == 201
+    assert reply.headers["content-type"] == "application/json"
+    assert MOMENT.fullmatch(reply.body["expires_at"])
+    expires_at = datetime.fromisoformat(reply.body["expires_at"])
+    assert before <= expires_at - timedelta(hours=24) <= after
+    stage = event("generate/url")["requestContext"]["path"].removesuffix("/generate")
+    assert reply.headers["location"] == f"{stage}/retrieve/{reply.body['qr_id']}"
+    assert "idempotency-replayed" not in reply.headers
+
+
+def test_the_image_behind_the_url_scans(functions):
+    reply = get_retrieve(functions.retrieve, made(functions))
+    assert reply.status == 200
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["vary"] == "Accept"
+    content_type, body = fetch(reply.body["qr_code"])
+    assert content_type == "image/png"
+    assert read(body) == b"https://example.com"
+
+
+@needs_zbar
+def test_a_second_reader_agrees(functions):
+    reply = get_retrieve(functions.retrieve, made(functions))
+    assert zbar_reads(fetch(reply.body["qr_code"])[1]) == b"https://example.com"
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.text(
+        st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
+    )
+)
+def test_any_text_comes_back_from_the_stored_image(functions, data):
+    qr_id = made(functions, data=data)
+    reply = get_retrieve(functions.retrieve, qr_id)
+    assert read(fetch(reply.body["qr_code"])[1]) == data.encode()
+
+
+@pytest.mark.parametrize(
+    "case", ["url", "wifi", "japanese", "styled", "base64", "idempotent"]
+)
+def test_the_example_events_work(functions, case):
+    assert functions.generate(event(f"generate/{case}"), Context())["statusCode"] == 201
+
+
+@pytest.mark.parametrize(
+    ("case", "status"), [("too_long", 422), ("unknown_field", 400)]
+)
+def test_the_example_events_of_errors_fail_as_they_say(functions, case, status):
+    answer = functions.generate(event(f"generate/{case}"), Context())
+    assert answer["statusCode"] == status
+
+
+def test_a_tampered_or_foreign_or_expired_url_is_refused(functions, database, bucket):
+    bucket.put("codes/other.png")
+    qr_id = made(functions)
+    url = get_retrieve(functions.retrieve, qr_id).body["qr_code"]
+    assert status_of(url) == 200
+    flipped = url[:-1] + ("0" if url[-1] != "0" else "1")
+    assert status_of(flipped) == 403
+    assert status_of(url.replace(qr_id, "other", 1)) == 403
+    assert status_of(url.partition("?")[0]) == 403
+    older = re.sub(r"X-Amz-Date=\d{8}T", "X-Amz-Date=20200101T", url)
+    assert status_of(older) == 403
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("image/png", 302),
+        ("image/avif,image/webp,*/*", 302),
+        ("text/html,application/xhtml+xml,image/avif,*/*;q=0.8", 302),
+        ("image/png, application/json", 200),
+        ("application/json", 200),
+        ("*/*", 200),
+        ("text/html", 200),
+    ],
+)
+def test_an_image_is_redirected_to_where_one_is_asked_for(functions, accept, status):
+    reply = get_retrieve(functions.retrieve, made(functions), {"Accept": accept})
+    assert reply.status == status
+    if status == 302:
+        assert read(fetch(reply.headers["location"])[1]) == b"https://example.com"
+
+
+def test_redirect_can_be_asked_for_by_query(functions):
+    reply = get_retrieve(functions.retrieve, made(functions), query={"redirect": "1"})
+    assert reply.status == 302
+    assert reply.headers["location"] == reply.body["qr_code"]
+
+
+def test_what_never_existed_is_404_and_what_is_no_id_400(functions):
+    never = "00000000-0000-4000-8000-000000000000"
+    assert get_retrieve(functions.retrieve, never).status == 404
+    reply = get_retrieve(functions.retrieve, never.upper().replace("0", "A"))
+    assert (reply.status, reply.body["code"]) == (400, "invalid_id")
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_has_expired_is_410_at_once(functions, database, warm, servers):
+    qr_id = made(functions)
+    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    age(database, servers, qr_id, moment, cached=warm)
+    for headers in ({}, {"Accept": "image/png"}):
+        reply = get_retrieve(functions.retrieve, qr_id, headers)
+        assert (reply.status, reply.body["code"]) == (410, "expired")
+        assert reply.body["expired_at"] == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_url_dies_with_its_code(functions, database, servers):
+    qr_id = made(functions)
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
+    age(database, servers, qr_id, soon, cached=False)
+    reply = get_retrieve(functions.retrieve, qr_id)
+    assert reply.body["url_expires_at"] == reply.body["expires_at"]
+    seconds = int(re.search(r"X-Amz-Expires=(\d+)", reply.body["qr_code"])[1])
+    assert 50 <= seconds <= 61
+
+
+def test_health_tells_the_state_of_the_cache(functions):
+    reply = get_health(functions.retrieve)
+    assert (reply.status, reply.body["cache"]) == (200, "ok")
+
+
+def test_nothing_is_kept_that_was_not_sent(functions, database):
+    qr_id = made(functions, dark="#123456")
+    (row,) = database(
+        "SELECT id, owner, data, options, object_key, idempotency_key, answer"
+        " FROM qr_codes"
+    )
+    assert row[:3] == (qr_id, "anonymous", "https://example.com")
+    assert row[3]["dark"] == "#123456"
+    assert row[4:] == (f"codes/{qr_id}.png", None, None)

@@ -1,0 +1,107 @@
+"""The schema: applied once; the application's role can do what it needs, no more."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg2
+import pytest
+from psycopg2 import errors
+from qr_service.migrations import Migration, apply
+
+from tests.integration.conftest import migrate_with
+
+
+@pytest.fixture
+def empty_database(servers):
+    """The URL of a database without any schema."""
+    admin = psycopg2.connect(servers.postgresql.url("qr_admin"))
+    admin.autocommit = True
+    with closing(admin), admin.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS migrated WITH (FORCE)")
+        cursor.execute("CREATE DATABASE migrated")
+    return servers.postgresql.url("qr_admin").rpartition("/")[0] + "/migrated"
+
+
+@pytest.fixture
+def application(servers, functions):
+    """A cursor of the application's role."""
+    connection = psycopg2.connect(servers.postgresql.url("qr_app"))
+    with closing(connection), connection.cursor() as cursor:
+        yield cursor
+
+
+def tables(url):
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = 'public' ORDER BY 1"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+ONE = Migration(1, "0001_one", "CREATE TABLE one (); INSERT INTO one DEFAULT VALUES")
+TWO = Migration(2, "0002_two", "CREATE TABLE two ()")
+BROKEN = Migration(2, "0002_broken", "CREATE TABLE two (); SELECT 1 / 0")
+
+
+def test_applying_twice_changes_nothing(servers, functions):
+    result = migrate_with(servers)
+    assert result == {"applied": [], "schema_version": 1}
+
+
+def test_applies_in_order_what_is_missing(empty_database):
+    with closing(psycopg2.connect(empty_database)) as connection:
+        assert apply(connection, [ONE]) == [ONE]
+        assert apply(connection, [ONE, TWO]) == [TWO]
+    assert tables(empty_database) == ["one", "schema_migrations", "two"]
+
+
+def test_a_broken_migration_leaves_the_schema_as_it_was(empty_database):
+    with closing(psycopg2.connect(empty_database)) as connection:
+        with pytest.raises(errors.DivisionByZero):
+            apply(connection, [ONE, BROKEN])
+        assert tables(empty_database) == ["one", "schema_migrations"]
+        assert apply(connection, [ONE, TWO]) == [TWO]
+
+
+def test_two_runs_at_once_apply_nothing_twice(empty_database):
+    slow = Migration(1, "0001_slow", "SELECT pg_sleep(0.3); CREATE TABLE one ()")
+
+    def run(_):
+        with closing(psycopg2.connect(empty_database)) as connection:
+            return apply(connection, [slow, TWO])
+
+    with ThreadPoolExecutor(3) as pool:
+        applied = [migration for done in pool.map(run, range(3)) for migration in done]
+    assert sorted(migration.version for migration in applied) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine ()",
+        "DROP TABLE qr_codes",
+        "TRUNCATE qr_codes",
+        "UPDATE qr_codes SET expires_at = now()",
+        "UPDATE qr_codes SET id = gen_random_uuid()",
+        "SELECT * FROM schema_migrations",
+        "CREATE ROLE other",
+        "COPY qr_codes TO PROGRAM 'cat'",
+    ],
+)
+def test_the_application_may_not(application, statement):
+    with pytest.raises(errors.InsufficientPrivilege):
+        application.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("statement_timeout", "4s"),
+        ("idle_in_transaction_session_timeout", "1min"),
+        ("timezone", "UTC"),
+    ],
+)
+def test_the_application_works_under_timeouts_and_in_utc(application, setting, value):
+    application.execute(f"SHOW {setting}")
+    assert application.fetchone() == (value,)

@@ -1,0 +1,55 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from qr_service.codes import Code, check_qr_id, is_expired
+from qr_service.errors import BadRequest, timestamp
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("life", "expired"),
+    [
+        (timedelta(hours=-1), True),
+        (timedelta(0), True),
+        (timedelta(milliseconds=999), True),
+        (timedelta(seconds=1), False),
+        (timedelta(hours=1), False),
+    ],
+)
+def test_under_one_second_of_life_is_expired(life, expired):
+    assert is_expired(NOON + life, NOON) is expired
+
+
+def test_a_tombstone_is_expired_whatever_the_clock_says():
+    assert Code("id", NOON + timedelta(days=1), "", "").is_expired(NOON)
+
+
+def test_moments_are_written_in_utc_with_whole_seconds():
+    paris = timezone(timedelta(hours=1))
+    moment = datetime(2024, 1, 22, 16, 30, 0, 999999, tzinfo=paris)
+    assert timestamp(moment) == "2024-01-22T15:30:00Z"
+
+
+def test_accepts_a_canonical_id():
+    qr_id = "3b091314-0292-438f-b45c-79b1201b0f3a"
+    assert check_qr_id(qr_id) == qr_id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "3B091314-0292-438F-B45C-79B1201B0F3A",
+        "{3b091314-0292-438f-b45c-79b1201b0f3a}",
+        "3b0913140292438fb45c79b1201b0f3a",
+        "3b091314-0292-438f-b45c-79b1201b0f3a\n",
+        "x" * 10_000,
+    ],
+)
+def test_refuses_every_other_id(text):
+    with pytest.raises(BadRequest) as error:
+        check_qr_id(text)
+    assert error.value.code == "invalid_id"
+    assert len(error.value.fields["received"]) <= 64

@@ -1,0 +1,37 @@
+import psycopg2
+import pytest
+from qr_service import events
+from qr_service.errors import StorageUnavailable
+
+from tests.gateway import Context
+
+
+def run(work):
+    return events.entrypoint(work)({}, Context())
+
+
+def test_returns_and_logs_what_the_work_did(log):
+    assert run(lambda event, context: {"erased": 3}) == {"erased": 3}
+    assert [line["erased"] for line in log()] == [3]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg2.ProgrammingError("INSERT ... 'the payload'"),
+        StorageUnavailable(),
+        KeyError("the payload"),
+    ],
+)
+def test_a_failure_is_raised_and_keeps_its_payload_to_itself(error, log, capsys):
+    def work(event, context):
+        raise error
+
+    with pytest.raises(events.InvocationFailed) as raised:
+        run(work)
+    assert type(error).__name__ in str(raised.value)
+    assert raised.value.__suppress_context__
+    (line,) = log()
+    assert line["error"] == type(error).__name__
+    assert "the payload" not in f"{raised.value} {line}"
+    assert '"Failures":[1.0]' in capsys.readouterr().out  # the metric

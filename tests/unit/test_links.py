@@ -1,0 +1,49 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from qr_service.codes import Code
+from qr_service.links import Links
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, 700_000, tzinfo=UTC)
+
+
+def code(life):
+    return Code("id", NOON.replace(microsecond=0) + life, "codes/id.png", "image/png")
+
+
+def test_the_url_names_bucket_object_type_and_file_name(settings):
+    url, _ = Links(settings).sign(code(timedelta(hours=1)), NOON)
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    assert parts.scheme == "https"
+    assert parts.netloc == "codes.s3.eu-west-1.amazonaws.com"
+    assert parts.path == "/codes/id.png"
+    assert query["response-content-type"] == ["image/png"]
+    assert query["response-content-disposition"] == ['inline; filename="id.png"']
+
+
+def test_a_local_endpoint_is_addressed_by_path(settings):
+    local = replace(settings, s3_endpoint_url="http://127.0.0.1:4566")
+    url, _ = Links(local).sign(code(timedelta(hours=1)), NOON)
+    assert url.startswith("http://127.0.0.1:4566/codes/codes/id.png?")
+
+
+@pytest.mark.parametrize(
+    ("life", "seconds"),
+    [
+        (timedelta(days=1), 900),
+        (timedelta(seconds=900), 900),
+        (timedelta(seconds=899), 899),
+        (timedelta(seconds=2), 2),
+    ],
+)
+def test_a_url_outlives_neither_its_code_nor_15_minutes(settings, life, seconds):
+    its_code = code(life)
+    url, dies_at = Links(settings).sign(its_code, NOON)
+    query = parse_qs(urlsplit(url).query)
+    assert query["X-Amz-Date"] == ["20260301T120000Z"]
+    assert query["X-Amz-Expires"] == [str(seconds)]
+    assert dies_at == NOON.replace(microsecond=0) + timedelta(seconds=seconds)
+    assert dies_at <= its_code.expires_at

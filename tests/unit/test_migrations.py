@@ -1,0 +1,30 @@
+import pytest
+from qr_service.migrations import MigrationError, load
+
+
+def write(folder, *names):
+    for name in names:
+        (folder / name).write_text("SELECT 1")
+
+
+def test_loads_in_order(tmp_path):
+    write(tmp_path, "0002_second.sql", "0001_first.sql")
+    assert [m.name for m in load(tmp_path)] == ["0001_first", "0002_second"]
+    assert [m.version for m in load(tmp_path)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        ["0002_second.sql"],
+        ["0001_first.sql", "0003_third.sql"],
+        ["0001_first.sql", "0001_again.sql"],
+        ["1_first.sql"],
+        ["0001-first.sql"],
+    ],
+)
+def test_refuses_gaps_doubles_and_other_names(tmp_path, names):
+    write(tmp_path, *names)
+    with pytest.raises(MigrationError):
+        load(tmp_path)

@@ -1,0 +1,120 @@
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Raster
+from qr_service.errors import DataTooLong, Unscannable
+from qr_service.images import Image, Style, render
+from qr_service.readback import check_contrast, read, verify
+from qr_service.symbol import LEVELS, encode
+
+from tests.scanners import needs_zbar, zbar_reads
+
+# Any text that the contract accepts: all of Unicode but U+0000 and surrogates.
+TEXTS = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
+)
+PAYLOADS = [
+    "https://example.com/t/8f3a?seat=12&row=B",
+    "WIFI:T:WPA;S:Café;P:pa\\;ss;;",
+    "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Núñez;Ana\r\nEND:VCARD",
+    "otpauth://totp/ACME:ana@example.com?secret=JBSWY3DPEHPK3PXP",
+    "東京都千代田区1-1",
+    "مرحبا بالعالم",
+    "👩‍🚀🇯🇵 ok",
+    "0123456789012345678901234567890",
+    "HTTPS://EXAMPLE.COM/A1",
+    "\x01\x1b\x7f\x85\u2028\ufeff",
+    "x" * 2331,
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.sampled_from(LEVELS), st.sampled_from([1, 2, 3, 10]))
+def test_any_text_comes_back_byte_for_byte(data, level, module_size):
+    try:
+        symbol = encode(data, level)
+    except DataTooLong:
+        return
+    image = render(symbol, Style(module_size=module_size, border=2))
+    assert read(image.body) == data.encode()
+
+
+# zbar guesses at the encoding of bytes, so that it is asked about ASCII only.
+@needs_zbar
+@pytest.mark.parametrize("data", [data for data in PAYLOADS if data.isascii()])
+@pytest.mark.parametrize("light", ["#ffffff", "transparent"])
+def test_a_second_reader_agrees(data, light):
+    image = render(encode(data), Style(light=light, module_size=4))
+    assert zbar_reads(image.body) == data.encode()
+
+
+@pytest.mark.parametrize("data", PAYLOADS)
+def test_real_payloads_are_proven(data):
+    verify(render(encode(data), Style()), data)
+
+
+def test_an_image_of_something_else_is_refused():
+    image = render(encode("one"), Style())
+    verify(image, "one")
+    with pytest.raises(Unscannable):
+        verify(image, "two")
+
+
+def test_a_damaged_image_is_refused():
+    image = render(encode("x" * 200), Style())
+    raster = Raster.open(BytesIO(image.body)).convert("L")
+    raster.paste(255, (0, 0, raster.width // 2, raster.height // 2))
+    file = BytesIO()
+    raster.save(file, "PNG")
+    with pytest.raises(Unscannable) as error:
+        verify(Image(file.getvalue(), "image/png", image.width), "x" * 200)
+    assert error.value.code == "unscannable"
+
+
+def test_an_inverted_image_is_refused():
+    image = render(encode("dark on light"), Style())
+    file = BytesIO()
+    Raster.open(BytesIO(image.body)).convert("L").point(lambda v: 255 - v).save(
+        file, "PNG"
+    )
+    assert read(file.getvalue()) is None
+
+
+STYLE = Style()
+
+
+@pytest.mark.parametrize(
+    ("dark", "light"),
+    [
+        ("#ffffff", "#000000"),  # inverted
+        ("#000000", "#000000"),
+        ("#ffff00", "#ffffff"),
+        ("#cccccc", "transparent"),
+        ("#000000", "#a0a0a0"),
+    ],
+)
+def test_too_little_contrast_is_refused(dark, light):
+    with pytest.raises(Unscannable) as error:
+        check_contrast(replace(STYLE, dark=dark, light=light))
+    assert error.value.fields["field"] == "dark"
+
+
+@needs_zbar
+@pytest.mark.parametrize(
+    ("dark", "light"),
+    [
+        ("#000000", "#ffffff"),
+        ("#1a3c8f", "#fff8e7"),
+        ("#8b0000", "transparent"),
+        ("#000000", "#b0b0b0"),
+    ],
+)
+def test_what_has_enough_contrast_is_read_by_both_readers(dark, light):
+    style = replace(STYLE, dark=dark, light=light)
+    check_contrast(style)
+    image = render(encode("https://example.com"), style)
+    verify(image, "https://example.com")
+    assert zbar_reads(image.body) == b"https://example.com"

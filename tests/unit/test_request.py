@@ -1,0 +1,139 @@
+import json
+
+import pytest
+from qr_service.errors import BadRequest, BodyTooLarge
+from qr_service.images import Style
+from qr_service.request import MAX_BODY, check_idempotency_key, parse
+
+
+def body(**fields):
+    return json.dumps({"data": "x", **fields}).encode()
+
+
+def refusal(raw, settings):
+    with pytest.raises(BadRequest) as error:
+        parse(raw, settings)
+    return error.value
+
+
+def test_defaults_are_those_of_the_contract(settings):
+    request = parse(b'{"data": "https://example.com"}', settings)
+    assert request.data == "https://example.com"
+    assert request.expiration_hours == 24
+    assert request.error_correction == "M"
+    assert request.style == Style("png", 10, 4, "#000000", "#ffffff")
+
+
+def test_every_field_is_taken(settings):
+    raw = body(
+        expiration_hours=8760,
+        error_correction="H",
+        format="png",
+        module_size=40,
+        border=20,
+        dark="#1A3C8F",
+        light="transparent",
+    )
+    request = parse(raw, settings)
+    assert request.expiration_hours == 8760
+    assert request.error_correction == "H"
+    assert request.style == Style("png", 40, 20, "#1a3c8f", "transparent")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"data": NaN}',
+        b'{"data": "x", "border": Infinity}',
+        b'{"data": "x", "data": "y"}',
+        b'{"data": "x", "border": ' + b"9" * 5000 + b"}",
+        b'["data"]',
+        b'"data"',
+        b"null",
+    ],
+)
+def test_what_is_no_json_object_is_refused(raw, settings):
+    assert refusal(raw, settings).code == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({"data": None}, "invalid_type", "data"),
+        ({"data": 5}, "invalid_type", "data"),
+        ({"data": ["x"]}, "invalid_type", "data"),
+        ({"data": ""}, "out_of_range", "data"),
+        ({"data": "a\0b"}, "out_of_range", "data"),
+        ({"data": "\ud800"}, "out_of_range", "data"),
+        ({"expiration_hours": "24"}, "invalid_type", "expiration_hours"),
+        ({"expiration_hours": True}, "invalid_type", "expiration_hours"),
+        ({"expiration_hours": 1.0}, "invalid_type", "expiration_hours"),
+        ({"expiration_hours": None}, "invalid_type", "expiration_hours"),
+        ({"expiration_hours": 0}, "out_of_range", "expiration_hours"),
+        ({"expiration_hours": 8761}, "out_of_range", "expiration_hours"),
+        ({"error_correction": "X"}, "out_of_range", "error_correction"),
+        ({"error_correction": "m"}, "out_of_range", "error_correction"),
+        ({"error_correction": 1}, "invalid_type", "error_correction"),
+        ({"format": "svg"}, "out_of_range", "format"),
+        ({"module_size": 0}, "out_of_range", "module_size"),
+        ({"module_size": 41}, "out_of_range", "module_size"),
+        ({"border": 1}, "out_of_range", "border"),
+        ({"border": 21}, "out_of_range", "border"),
+        ({"dark": "black"}, "out_of_range", "dark"),
+        ({"dark": "transparent"}, "out_of_range", "dark"),
+        ({"dark": "#00000"}, "out_of_range", "dark"),
+        ({"dark": "#000000\n"}, "out_of_range", "dark"),
+        ({"light": 0xFFFFFF}, "invalid_type", "light"),
+        ({"shape": "rounded"}, "unknown_field", "shape"),
+        ({"logo": "data:image/png;base64,"}, "unknown_field", "logo"),
+        ({"Data": "x"}, "unknown_field", "Data"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_is_allowed(fields, code, field, settings):
+    error = refusal(body(**fields), settings)
+    assert (error.code, error.fields["field"]) == (code, field)
+    assert error.fields["allowed"]
+    assert field in error.detail
+
+
+def test_a_missing_field_is_named(settings):
+    error = refusal(b"{}", settings)
+    assert (error.code, error.fields["field"]) == ("missing_field", "data")
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, ["x"] * 10_000, 10**1000, "\ud800"])
+def test_a_refusal_repeats_little_of_a_wrong_value(value, settings):
+    error = refusal(body(error_correction=value), settings)
+    assert len(str(error.fields["received"])) <= 70
+    json.dumps(error.fields).encode()
+
+
+def test_the_body_is_bounded_before_it_is_parsed(settings):
+    exactly = b'{"data": "x"}'.ljust(MAX_BODY)
+    assert parse(exactly, settings).data == "x"
+    with pytest.raises(BodyTooLarge):
+        parse(b"{" + b" " * MAX_BODY, settings)
+
+
+def test_the_digest_tells_bodies_apart_by_meaning(settings):
+    one = parse(b'{"data": "x", "border": 4}', settings)
+    same = parse(b'{ "border":4,\n "data":"\\u0078" }', settings)
+    other = parse(b'{"data": "x", "border": 5}', settings)
+    assert one.digest == same.digest != other.digest
+    assert len(one.digest) == 32
+
+
+@pytest.mark.parametrize("key", ["a", "x" * 255, "order 7/8 ~!"])
+def test_an_idempotency_key_is_printable_ascii(key):
+    assert check_idempotency_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb", "a\n"])
+def test_any_other_idempotency_key_is_refused(key):
+    with pytest.raises(BadRequest) as error:
+        check_idempotency_key(key)
+    assert error.value.fields["field"] == "Idempotency-Key"

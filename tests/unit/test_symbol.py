@@ -1,0 +1,77 @@
+import pytest
+import qrcode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qr_service.errors import DataTooLong
+from qr_service.symbol import LEVELS, encode
+from qrcode import util
+
+INDICATOR = {"L": 1, "M": 0, "Q": 3, "H": 2}
+
+
+def stock_rows(data, symbol):
+    """The same symbol by the qrcode package's own public way."""
+    code = qrcode.QRCode(
+        version=symbol.version, error_correction=INDICATOR[symbol.level], border=0
+    )
+    for chunk in util.optimal_data_chunks(data.encode()):
+        code.add_data(chunk)
+    code.make(fit=False)
+    return [
+        sum(module << i for i, module in enumerate(reversed(row)))
+        for row in code.get_matrix()
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(min_size=1, max_size=120), st.sampled_from(LEVELS))
+def test_the_modules_are_those_of_the_standard_package(data, level):
+    symbol = encode(data, level)
+    assert list(symbol.rows) == stock_rows(data, symbol)
+
+
+@pytest.mark.parametrize(
+    ("data", "level", "version"),
+    [
+        ("1" * 41, "L", 1),
+        ("1" * 42, "L", 2),
+        ("A" * 25, "L", 1),
+        ("a" * 17, "L", 1),
+        ("a" * 14, "M", 1),
+        ("a" * 15, "M", 2),
+        ("a" * 2953, "L", 40),
+        ("a" * 2331, "M", 40),
+        ("a" * 1663, "Q", 40),
+        ("a" * 1273, "H", 40),
+        ("1" * 7089, "L", 40),
+        ("A" * 4296, "L", 40),
+    ],
+)
+def test_takes_the_smallest_version_that_the_standard_allows(data, level, version):
+    symbol = encode(data, level)
+    assert symbol.version == version
+    assert symbol.size == 17 + 4 * version
+    assert all(row < 1 << symbol.size for row in symbol.rows)
+
+
+@pytest.mark.parametrize(
+    ("length", "asked", "given_level"),
+    [(7, "L", "H"), (8, "L", "Q"), (12, "L", "M"), (15, "L", "L"), (14, "M", "M")],
+)
+def test_raises_error_correction_where_the_version_allows_it(
+    length, asked, given_level
+):
+    symbol = encode("a" * length, asked)
+    assert (symbol.version, symbol.level) == (1, given_level)
+
+
+@pytest.mark.parametrize(
+    ("level", "most"), [("L", 2953), ("M", 2331), ("Q", 1663), ("H", 1273)]
+)
+def test_overflow_says_what_is_needed_and_what_there_is(level, most):
+    with pytest.raises(DataTooLong) as error:
+        encode("a" * (most + 1), level)
+    fields = error.value.fields
+    assert fields["bits_needed"] == 4 + 16 + 8 * (most + 1)
+    assert fields["bits_available"] == {"L": 23648, "M": 18672, "Q": 13328, "H": 10208}
+    assert fields["fits_at"] == list(LEVELS[: LEVELS.index(level)])
