@@ -68,7 +68,7 @@ class Storage:
     @cached_property
     def _client(self) -> "S3Client":
         local = self._settings.s3_endpoint_url
-        return boto3.client(
+        return boto3.Session().client(
             "s3",
             region_name=self._settings.aws_region,
             endpoint_url=local or None,
