@@ -58,9 +58,8 @@ def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
                 return
         except Busy:
             # `run` serves, is about to, or somebody else's occasional stack ends soon.
-            stack = Stack(state)
             if recorded(state).get("url"):
-                yield stack
+                yield Stack(state)
                 return
             if time.monotonic() > deadline:
                 raise
@@ -107,6 +106,8 @@ def main() -> int:
     except LocalError as error:
         say(str(error))
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

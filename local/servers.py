@@ -34,6 +34,7 @@ from local.processes import (
     LocalError,
     alive,
     descendants,
+    dying_with_parent,
     end,
     kill,
     listening,
@@ -98,9 +99,9 @@ class Server(ABC):
     def start(self, seconds: float = 30) -> None:
         """Start it and return when it answers."""
         require("setpriv")
-        if self.log.exists():  # two starts' worth is kept: logs stay small
+        if self.process is None and self.log.exists():  # of an earlier run
             self.log.replace(self.log.with_suffix(".log.1"))
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = spawn(
                 self.command(),
                 log=log,
@@ -245,10 +246,11 @@ class PostgreSQL(Server):
         password = self.folder / "initdb.password"
         password.touch(mode=0o600)
         password.write_text(secret)
-        command = [*self.command_prefix, str(self.binaries / "initdb")]
-        command += ["-D", str(draft), "-U", ADMIN, "--auth=scram-sha-256"]
-        command += [f"--pwfile={password}", "--encoding=UTF8", "--locale=C"]
-        command += [] if self.durable else ["--no-sync"]
+        initdb = [str(self.binaries / "initdb"), "-D", str(draft), "-U", ADMIN]
+        initdb += ["--auth=scram-sha-256", f"--pwfile={password}"]
+        initdb += ["--encoding=UTF8", "--locale=C"]
+        initdb += [] if self.durable else ["--no-sync"]
+        command = [*self.command_prefix, *dying_with_parent(initdb)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         password.unlink()
         if done.returncode:

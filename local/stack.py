@@ -5,7 +5,7 @@ In the folder (.local, unless another is named) stand
 lock            held by the one launcher of the folder
 processes.json  {"launcher": pid, "url": ..., SERVER: {"pid": ..., "port": ...}, ...}
 env.json        the functions' environment, for `sam local ... --env-vars`
-logs/           a file a server, and that of its start before
+logs/           a file a server, and the one of the run before
 """
 
 import fcntl

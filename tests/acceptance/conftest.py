@@ -1,0 +1,166 @@
+"""A fresh clone of this repository's last commit, used as a newcomer uses it.
+
+Home and pip cache are empty, and the environment holds what a shell needs to reach the
+package index, no more. Only the commands of the README are run.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+
+from local.processes import alive, descendants, free_port, kill, wait_until
+
+PROJECT = Path(__file__).parent.parent.parent
+# What a company's proxy, mirror and certificates need.
+NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
+
+
+FIGURES = []  # what was measured, a line each
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.section("measured")
+    for line in FIGURES:
+        terminalreporter.line(line)
+
+
+class Clone:
+    """The clone; `started` is what each `make run` took, in seconds."""
+
+    def __init__(self, folder):
+        self.folder = folder / "service"
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.port = free_port()
+        self.started = []
+        self.process = None
+        self.log = folder / "make-run.log"
+        self.earlier_logs = []
+        subprocess.run(
+            ["git", "clone", "--quiet", PROJECT, self.folder], check=True, timeout=60
+        )
+
+    def environment(self):
+        kept = {k: v for k, v in os.environ.items() if k.startswith(NETWORK)}
+        return kept | {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PIP_CACHE_DIR": str(self.home / "empty-pip-cache"),
+            "PYTHON": sys._base_executable,
+        }
+
+    def make(self, *arguments):
+        """Runs `make` to its end; returns what it printed on standard output."""
+        done = subprocess.run(
+            ["make", "--silent", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self):
+        """`make run`, until it says that it serves."""
+        begin = time.monotonic()
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                ["make", "run", f"PORT={self.port}"],
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(lambda: self.process.poll() is not None or self.try_line, 300)
+        assert self.try_line, self.log.read_text()
+        self.started.append(time.monotonic() - begin)
+
+    @property
+    def try_line(self):
+        """The working command that `make run` prints."""
+        lines = self.log.read_text().splitlines()
+        return next((line[5:] for line in lines if line.startswith("Try: ")), "")
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def processes(self):
+        return json.loads((self.folder / ".local" / "processes.json").read_text())
+
+    def family(self):
+        """Every process of the launcher, itself included."""
+        launcher = self.processes["launcher"]
+        return [launcher, *descendants(launcher)]
+
+    def end(self, how):
+        """Sends a signal to the launcher; returns the pids that outlived it."""
+        family = self.family()
+        self.earlier_logs += self._logs()
+        os.kill(family[0], how)
+        self.process.wait(60)
+        wait_until(lambda: not any(map(alive, family)), 10)
+        return [pid for pid in family if alive(pid)]
+
+    def discard(self):
+        if self.process is not None and self.process.poll() is None:
+            kill(self.end(signal.SIGTERM))
+
+    def variables(self):
+        return json.loads((self.folder / ".local" / "env.json").read_text())
+
+    def query(self, statement, *parameters):
+        """Rows, as the database's admin sees them."""
+        url = self.variables()["MigrateFunction"]["DATABASE_URL"]
+        connection = psycopg2.connect(url)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            connection.close()
+
+    def cache(self):
+        return redis.Redis(port=self.processes["Valkey"]["port"])
+
+    def logs(self):
+        """All that servers and functions wrote, and the terminal showed, so far."""
+        return self.earlier_logs + self._logs()
+
+    def _logs(self):
+        files = [self.log, *(self.folder / ".local" / "logs").glob("*.log")]
+        return [file.read_text(errors="replace") for file in files]
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("newcomer")
+    clone = Clone(folder)
+    try:
+        yield clone
+    finally:
+        clone.discard()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def running(clone):
+    if clone.process is None or clone.process.poll() is not None:
+        clone.run()
+    return clone

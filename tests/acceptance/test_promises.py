@@ -1,0 +1,262 @@
+"""What the service promises, shown in order on the running system of a newcomer."""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from qr_service.readback import read
+
+from local.processes import wait_until
+from tests.acceptance.conftest import FIGURES
+from tests.scanners import needs_zbar, zbar_reads
+
+DATA = "https://example.com/acceptance"
+SECRETS = {DATA}  # what no log may hold; the tests add to it
+
+
+def call(url, body=None, **headers):
+    """Status, headers and body; errors are answers too, redirects are not followed."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with OPENER.open(urllib.request.Request(url, data, named), timeout=30) as reply:
+            return reply.status, reply.headers, reply.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+def generate(running, **headers):
+    status, _, body = call(f"{running.url}/generate", {"data": DATA}, **headers)
+    assert status == 201, body
+    return json.loads(body)["qr_id"]
+
+
+def retrieve(running, qr_id):
+    status, headers, body = call(f"{running.url}/retrieve/{qr_id}")
+    answer = json.loads(body)
+    if status == 200:
+        SECRETS.add(answer["qr_code"].partition("X-Amz-Signature=")[2][:64])
+    return status, headers, answer
+
+
+def let_expire(running, qr_id, seconds):
+    """Shortens a code's life; both the database and the cache learn of it."""
+    moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+    running.query(
+        "UPDATE qr_codes SET created_at = '2020-01-01', expires_at = %s WHERE id = %s",
+        moment,
+        qr_id,
+    )
+    with running.cache() as cache:
+        cache.delete(f"qr:{qr_id}")
+
+
+def objects(running, qr_id):
+    folder = running.folder / ".local" / "s3" / "objects"
+    return [path for path in folder.rglob(f"{qr_id}.png") if path.is_file()]
+
+
+def test_make_run_serves_within_3_minutes_with_an_empty_pip_cache(clone):
+    clone.run()
+    FIGURES.append(f"first make run: {clone.started[-1]:.1f} s")
+    assert clone.started[-1] < 180
+
+
+def test_from_the_second_start_it_serves_within_10_seconds(running):
+    assert running.end(signal.SIGTERM) == []
+    running.run()
+    FIGURES.append(f"second make run: {running.started[-1]:.1f} s")
+    assert running.started[-1] < 10
+
+
+def test_the_curl_that_make_run_prints_makes_a_code(running):
+    answer = subprocess.run(
+        f"{running.try_line} --silent --show-error --write-out '\n%{{http_code}}'",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    body, status = answer.rsplit("\n", 1)
+    assert status == "201"
+    made = json.loads(body)
+    assert str(uuid.UUID(made["qr_id"])) == made["qr_id"]
+    life = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
+    assert timedelta(hours=23, minutes=59) < life <= timedelta(hours=24)
+    assert made["expires_at"].endswith("Z")
+
+
+@needs_zbar
+def test_the_image_behind_the_url_is_read_by_two_scanners(running):
+    status, _, answer = retrieve(running, generate(running))
+    assert status == 200
+    status, headers, body = call(answer["qr_code"])
+    assert (status, headers["Content-Type"]) == (200, "image/png")
+    assert read(body) == zbar_reads(body) == DATA.encode()
+
+
+def test_an_image_tag_is_redirected(running):
+    url = f"{running.url}/retrieve/{generate(running)}"
+    status, headers, _ = call(url, Accept="image/avif,image/webp,*/*")
+    assert status == 302
+    SECRETS.add(headers["Location"].partition("X-Amz-Signature=")[2][:64])
+    assert read(call(headers["Location"])[2]) == DATA.encode()
+
+
+def test_a_changed_signature_another_object_and_an_old_url_are_refused(running):
+    one, other = generate(running), generate(running)
+    let_expire(running, one, 4)
+    url = retrieve(running, one)[2]["qr_code"]
+    assert call(url)[0] == 200
+    last = "0" if url[-1] != "0" else "1"
+    assert call(url[:-1] + last)[0] == 403
+    assert call(url.replace(one, other))[0] == 403
+    assert wait_until(lambda: call(url)[0] == 403, 15, 0.2)
+
+
+@pytest.mark.parametrize("cache", ["warm", "cold"])
+def test_what_has_expired_is_410_at_once(running, cache):
+    qr_id = generate(running)
+    let_expire(running, qr_id, 3)
+    if cache == "warm":
+        assert retrieve(running, qr_id)[0] == 200
+    expires_at = running.query("SELECT expires_at FROM qr_codes WHERE id = %s", qr_id)
+    while datetime.now(UTC) < expires_at[0][0] - timedelta(milliseconds=900):
+        time.sleep(0.05)
+    status, _, answer = retrieve(running, qr_id)
+    assert (status, answer["code"]) == (410, "expired")
+    assert call(f"{running.url}/retrieve/{uuid.uuid4()}")[0] == 404
+
+
+def test_make_cleanup_erases_once_and_the_code_stays_410(running):
+    qr_id = generate(running)
+    assert len(objects(running, qr_id)) == 1
+    let_expire(running, qr_id, 0)
+    first = json.loads(running.make("cleanup"))
+    assert first["erased"] >= 1
+    assert (first["failed"], first["remaining"]) == (0, 0)
+    assert objects(running, qr_id) == []
+    (row,) = running.query("SELECT * FROM qr_codes WHERE id = %s", qr_id)
+    assert DATA not in map(str, row)
+    assert retrieve(running, qr_id)[0] == 410
+    assert json.loads(running.make("cleanup"))["erased"] == 0
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_the_cache_nothing_fails_and_nothing_is_slow(running, fault):
+    qr_id = generate(running)
+
+    def timed(rounds):
+        taken = []
+        for _ in range(rounds):
+            for request in (
+                lambda: call(f"{running.url}/generate", {"data": DATA}),
+                lambda: call(f"{running.url}/retrieve/{qr_id}"),
+            ):
+                begin = time.monotonic()
+                assert request()[0] in {200, 201}
+                taken.append(time.monotonic() - begin)
+        return taken
+
+    usual = statistics.median(timed(10))
+    valkey = running.processes["Valkey"]["pid"]
+    os.kill(valkey, fault)
+    try:
+        slowest = max(timed(15))
+    finally:
+        if fault == signal.SIGSTOP:
+            os.kill(valkey, signal.SIGCONT)
+        else:
+            wait_until(lambda: running.processes["Valkey"]["pid"] != valkey, 20)
+    FIGURES.append(
+        f"{fault.name}: usual {usual:.3f} s, slowest without cache {slowest:.3f} s"
+    )
+    assert slowest - usual < 0.3
+
+
+def test_without_the_database_503_and_after_its_return_everything(running):
+    cached = generate(running)
+    postgresql = running.processes["PostgreSQL"]["pid"]
+    family = set(running.family())
+    os.kill(postgresql, signal.SIGKILL)
+    refused, headers, _ = call(f"{running.url}/generate", {"data": DATA})
+    assert refused == 503
+    assert int(headers["Retry-After"]) > 0
+    assert call(f"{running.url}/retrieve/{uuid.uuid4()}")[0] == 503
+    assert retrieve(running, cached)[0] == 200
+    health = f"{running.url}/health"
+    assert wait_until(lambda: call(health)[0] == 200, 30, 0.1)
+    assert retrieve(running, generate(running))[0] == 200
+    renewed = set(running.family()) - family
+    assert running.processes["PostgreSQL"]["pid"] in renewed
+    assert running.processes["API"]["pid"] in family
+
+
+def test_50_simultaneous_posts_with_one_key_make_one_code_and_one_object(running):
+    key = f"acceptance {uuid.uuid4()}"
+    SECRETS.add(key)
+    with ThreadPoolExecutor(50) as pool:
+        made = list(
+            pool.map(lambda _: generate(running, Idempotency_Key=key), range(50))
+        )
+    assert len(set(made)) == 1
+    rows = running.query(
+        "SELECT id, object_key FROM qr_codes WHERE idempotency_key = %s", key
+    )
+    assert rows == [(made[0], f"codes/{made[0]}.png")]
+    stored = {path.stem for path in (running.folder / ".local").rglob("codes/*.png")}
+    known = {qr_id for (qr_id,) in running.query("SELECT id FROM qr_codes")}
+    assert stored <= known, "an object without a row was left"
+
+
+@pytest.mark.parametrize(
+    ("function", "event", "told"),
+    [
+        ("generate", "url", "statusCode"),
+        ("retrieve", "json", "statusCode"),
+        ("cleanup", "scheduled", "erased"),
+    ],
+)
+def test_make_invoke_prints_the_handlers_json(running, function, event, told):
+    printed = running.make("invoke", f"FUNCTION={function}", f"EVENT={event}")
+    assert told in json.loads(printed)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_launcher_and_every_code_does(running, how):
+    qr_id = generate(running)
+    assert running.end(how) == []
+    running.run()
+    status, _, answer = retrieve(running, qr_id)
+    assert status == 200
+    assert read(call(answer["qr_code"])[2]) == DATA.encode()
+
+
+def test_no_log_holds_a_payload_a_key_or_a_signed_url(running):
+    variables = running.variables()
+    settings = variables["Parameters"] | variables["MigrateFunction"]
+    secrets = SECRETS | {settings["AWS_SECRET_ACCESS_KEY"], settings["DATABASE_URL"]}
+    secrets.add(settings["DATABASE_URL"].split(":")[2].split("@")[0])
+    logs = running.logs()
+    assert len(secrets) > 5
+    requests = sum(text.count('"route":"POST /generate"') for text in logs)
+    assert requests > 100, "the functions' own lines are among them"
+    assert not {secret for text in logs for secret in secrets if secret in text}
