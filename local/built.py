@@ -150,8 +150,11 @@ def find_python() -> str:
     if sys.version_info[:2] == (3, 13):
         return sys.executable
     python = shutil.which("python3.13")
-    if python and subprocess.run([python, "-V"], check=False).returncode == 0:
-        return python  # and not a shim for a version that is not installed
+    # A shim on PATH may stand for a version that is not installed.
+    if python:
+        tried = subprocess.run([python, "-V"], capture_output=True, check=False)
+        if tried.returncode == 0:
+            return python
     raise BuildError("needs Python 3.13, the runtime's, as python3.13 on PATH")
 
 

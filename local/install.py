@@ -37,7 +37,11 @@ def main() -> int:
         return 1
     main_environment.parent.mkdir(exist_ok=True)
     with (main_environment.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: one of them installs
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another command is installing; waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if is_current(main_environment):
             return 0
         began = time.monotonic()

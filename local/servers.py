@@ -36,6 +36,7 @@ from local.processes import (
     descendants,
     dying_with_parent,
     end,
+    free_port,
     kill,
     listening,
     require,
@@ -99,6 +100,9 @@ class Server(ABC):
     def start(self, seconds: float = 30) -> None:
         """Start it and return when it answers."""
         require("setpriv")
+        # Else the answer of whoever has it would be taken for this server's.
+        if free_port(self.port) != self.port:
+            raise LocalError(f"{self.name} cannot start: port {self.port} is in use.")
         if self.process is None and self.log.exists():  # of an earlier run
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
@@ -189,13 +193,14 @@ class PostgreSQL(Server):
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
+            "log_min_messages": "log",  # no ERROR: its text may quote a value
             "log_min_error_statement": "panic",
             "log_min_duration_statement": -1,
             "log_parameter_max_length_on_error": 0,
             "log_error_verbosity": "terse",
         }
         if not self.durable:
-            settings |= {"fsync": "off", "synchronous_commit": "off"}
+            settings["fsync"] = "off"  # survives a kill all the same
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [str(self.binaries / "postgres"), "-D", str(self.data), *options]
 
@@ -320,6 +325,7 @@ class S3(Server):
         self.access_key = keys["access_key"]
         self.secret_key = keys["secret_key"]
         self.endpoint_url = f"http://127.0.0.1:{port}"
+        self.buckets: set[str] = set()
         self.environment = {
             "PATH": os.defpath,
             "AUTH": "true",
@@ -349,8 +355,15 @@ class S3(Server):
         """Tell whether it accepts connections."""
         return listening(self.port)
 
+    def start(self, seconds: float = 30) -> None:
+        """Start it, with the buckets it had: a kill loses those without objects."""
+        super().start(seconds)
+        for bucket in self.buckets:
+            self.create_bucket(bucket)
+
     def create_bucket(self, bucket: str) -> None:
         """Make a private bucket unless it exists."""
+        self.buckets |= {bucket}
         client = boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,

@@ -57,6 +57,7 @@ class Schedule:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self.log = stack.logs / "cleanup.log"
         self.interval = cleanup_interval()
         self.next = time.monotonic() + self.interval
         self.run: subprocess.Popen[bytes] | None = None
@@ -64,11 +65,12 @@ class Schedule:
     def look(self) -> None:
         """Start the cleanup when it is due and report one that has ended."""
         if self.run is not None and self.run.poll() is not None:
-            say(f"cleanup ended, see {self.stack.logs}/cleanup.log")
+            lines = self.log.read_text(errors="replace").splitlines()
+            say(f"cleanup: {lines[-1] if lines else 'no answer'}")
             self.run = None
         if self.run is None and time.monotonic() >= self.next:
             self.next = time.monotonic() + self.interval
-            with (self.stack.logs / "cleanup.log").open("wb") as log:
+            with self.log.open("wb") as log:
                 self.run = self.stack.spawn_invoke("cleanup", "scheduled", log)
 
     def stop(self) -> None:

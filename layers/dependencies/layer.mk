@@ -24,7 +24,7 @@ build-DependenciesLayer:
 	rm -rf "$(PACKAGES)/bin" "$(PACKAGES)/qrcode/tests"
 	find "$(PACKAGES)" -name '*.pyi' -delete
 ifeq ($(COMPILER),)
-	@echo "No Python 3.13 found: the layer has no bytecode, cold starts are slower." >&2
+	@echo "No Python 3.13 found: the layer has no bytecode, cold starts are slower."
 else
 	$(COMPILER) -m compileall -q --invalidation-mode unchecked-hash \
 	  -s "$(ARTIFACTS_DIR)" -p /opt "$(PACKAGES)"

@@ -1,0 +1,91 @@
+"""The local servers themselves: what they keep, refuse and say."""
+
+import socket
+import stat
+import urllib.error
+import urllib.request
+
+import psycopg2
+import pytest
+
+from local.processes import LocalError, alive, descendants, free_port
+from local.servers import ADMIN, S3, PostgreSQL, Valkey
+
+
+@pytest.fixture
+def postgresql(tmp_path):
+    server = PostgreSQL(tmp_path / "postgresql", free_port(), durable=False)
+    yield server
+    server.kill()
+
+
+def test_a_killed_database_keeps_its_data_and_passwords_and_leaves_no_child(postgresql):
+    postgresql.start()
+    family = [postgresql.pid, *descendants(postgresql.pid)]
+    url = postgresql.url(ADMIN)
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept (n int)")
+    connection.close()
+
+    postgresql.kill()
+    assert not any(map(alive, family))
+    assert not postgresql.running
+
+    postgresql.start()
+    assert postgresql.url(ADMIN) == url
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM kept")
+        assert cursor.fetchone() == (0,)
+    connection.close()
+
+
+def test_the_database_asks_for_a_password_and_shows_no_statement(postgresql):
+    postgresql.start()
+    stranger = postgresql.url().replace("qr_app:", "qr_app:not-")
+    with pytest.raises(psycopg2.OperationalError, match="password authentication"):
+        psycopg2.connect(stranger)
+    connection = psycopg2.connect(postgresql.url())
+    with connection.cursor() as cursor, pytest.raises(psycopg2.DataError):
+        cursor.execute("SELECT %s::int", ("a payload",))
+    connection.close()
+    assert "a payload" not in postgresql.log.read_text()
+
+
+def test_passwords_are_for_the_owners_eyes(postgresql):
+    postgresql.url()
+    kept = postgresql.folder / "passwords.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(postgresql.folder.stat().st_mode) == 0o700
+
+
+def test_a_port_in_use_is_an_error_though_somebody_answers_there(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = Valkey(tmp_path / "valkey", taken.getsockname()[1])
+        with pytest.raises(LocalError, match=r"port \d+ is in use"):
+            server.start()
+    assert not server.running
+
+
+def test_a_server_that_cannot_start_says_why_from_its_log(postgresql):
+    postgresql.data.mkdir()
+    with pytest.raises(
+        LocalError, match=r"(?s)PostgreSQL did not start.*postgresql.conf"
+    ):
+        postgresql.start()
+    assert not postgresql.running
+
+
+def test_killed_storage_has_its_empty_bucket_back_and_refuses_strangers(tmp_path):
+    server = S3(tmp_path / "s3", free_port())
+    try:
+        server.start()
+        server.create_bucket("qr-codes")
+        server.kill()
+        server.start()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{server.endpoint_url}/qr-codes", timeout=10)
+        refused.value.close()
+        assert refused.value.code == 403
+        server.create_bucket("qr-codes")  # twice is fine
+    finally:
+        server.stop()
