@@ -50,6 +50,7 @@ acceptance: ## Show the service's promises one by one on the real stack
 	@$(IN_VENV) python -m pytest tests/acceptance
 
 clean: ## Remove environments, builds and caches (DATA=1: local data too)
+	@[ ! -e .local/lock ] || flock --nonblock .local/lock true || { echo "make run is at work; stop it first." >&2; exit 1; }
 	rm -rf .venv .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
-	@$(if $(DATA),rm -rf .local,echo "Local data stays in .local; make clean DATA=1 removes it too.")
+	@$(if $(filter 1,$(DATA)),rm -rf .local,echo "Local data stays in .local; make clean DATA=1 removes it too.")

@@ -74,6 +74,12 @@ def invoke(state: Path, function: str, event: str) -> None:
         print(stack.invoke(function, event))
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
+
+
 def main() -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local")
@@ -85,7 +91,9 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("run", help="serve the API until Ctrl-C")
-    command.add_argument("--port", type=int, default=3000, help="0: any free one")
+    command.add_argument(
+        "--port", type=_port, default=3000, help="0 to 65535; 0: any free one"
+    )
     command = commands.add_parser("invoke", help="run a function with an event")
     command.add_argument("function", help="a folder of functions/")
     command.add_argument("event", help="the name of a file in events/FUNCTION/")

@@ -194,7 +194,7 @@ def holding(state: Path) -> Iterator[None]:
             there = recorded(state)
             doing = f"serves {there['url']}" if there.get("url") else "is at work"
             launcher = there.get("launcher", "another")
-            raise Busy(f"Process {launcher} already {doing} from {state}.") from None
+            raise Busy(f"Process {launcher} {doing} already, from {state}.") from None
         yield
 
 

@@ -32,5 +32,5 @@ fi
 environment=$("$python" local/install.py)
 PATH=$environment/bin:$PATH
 PYTHON=$environment/bin/python # what `make` targets further down are to use
-export PATH PYTHON
+export PATH PYTHON SAM_CLI_TELEMETRY=0
 exec "$@"

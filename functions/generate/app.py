@@ -27,7 +27,7 @@ def generate() -> Response[str]:
     event = app.current_event
     key = event.headers.get("Idempotency-Key")
     if key is not None:
-        check_idempotency_key(key)
+        key = check_idempotency_key(key)
     request = parse(http.body_of(event), settings())
     owner = event.request_context.identity.api_key_id or "anonymous"
     answer = generator().generate(request, owner, key)

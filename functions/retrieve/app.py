@@ -1,5 +1,6 @@
 """GET /retrieve/{qr_id}: a presigned URL, or a redirect to it; and GET /health."""
 
+import re
 from functools import cache
 from http import HTTPStatus
 
@@ -25,7 +26,8 @@ def retriever() -> Retriever:
 @app.get("/retrieve/<qr_id>")
 def retrieve(qr_id: str) -> Response[str]:
     """200 with the URL of the image; 302 to it where an image is asked for."""
-    link = retriever().retrieve(qr_id)
+    # The router's own text of it lacks a final newline.
+    link = retriever().retrieve(app.current_event.path_parameters.get("qr_id", qr_id))
     body = {
         "qr_code": link.url,
         "expires_at": timestamp(link.expires_at),
@@ -46,8 +48,13 @@ def health() -> Response[str]:
 def _wants_image(event: APIGatewayProxyEvent) -> bool:
     if event.query_string_parameters.get("redirect") == "1":
         return True
-    accepted = event.headers.get("Accept", "").lower()
-    return "image/" in accepted and "application/json" not in accepted
+    accepted = set()
+    for media_range in event.headers.get("Accept", "").lower().split(","):
+        name, _, parameters = media_range.strip().partition(";")
+        if not re.search(r"\bq=0(\.0*)?\s*$", parameters):
+            accepted.add(name.strip())
+    images = any(name.startswith("image/") for name in accepted)
+    return images and "application/json" not in accepted
 
 
 handler = http.entrypoint(app)

@@ -77,7 +77,7 @@ def test_a_code_outlives_sigterm_and_sigkill_but_no_process_does(running):
 def test_the_second_launcher_of_a_folder_says_who_serves_it(running):
     second = running.run("run", "--port", "0")
     assert second.returncode == 1
-    assert f"Process {running.pid} already serves {running.url}" in second.stderr
+    assert f"Process {running.pid} serves {running.url} already" in second.stderr
     assert get(f"{running.url}/health")[0] == 200
 
 

@@ -1,5 +1,6 @@
 """From a text to a URL to an image that scans, with the real handlers and servers."""
 
+import json
 import re
 import urllib.error
 import urllib.request
@@ -60,7 +61,7 @@ def test_the_image_behind_the_url_scans(functions):
     assert reply.headers["vary"] == "Accept"
     content_type, body = fetch(reply.body["qr_code"])
     assert content_type == "image/png"
-    assert read(body) == b"https://example.com"
+    assert read(body).payload == b"https://example.com"
 
 
 @needs_zbar
@@ -80,9 +81,12 @@ def test_a_second_reader_agrees(functions):
     )
 )
 def test_any_text_comes_back_from_the_stored_image(functions, data):
-    qr_id = made(functions, data=data)
+    # As text, so that it is not looked for in the logs: hypothesis likes to try words
+    # of our own source, log messages among them.
+    body = json.dumps({"data": data})
+    qr_id = post_generate(functions.generate, body).body["qr_id"]
     reply = get_retrieve(functions.retrieve, qr_id)
-    assert read(fetch(reply.body["qr_code"])[1]) == data.encode()
+    assert read(fetch(reply.body["qr_code"])[1]).payload == data.encode()
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,9 @@ def test_a_tampered_or_foreign_or_expired_url_is_refused(functions, database, bu
     ("accept", "status"),
     [
         ("image/png", 302),
+        ("image/png;q=0, */*", 200),
+        ("image/png, application/json;q=0", 302),
+        ("foo/image/png", 200),
         ("image/avif,image/webp,*/*", 302),
         ("text/html,application/xhtml+xml,image/avif,*/*;q=0.8", 302),
         ("image/png, application/json", 200),
@@ -129,7 +136,9 @@ def test_an_image_is_redirected_to_where_one_is_asked_for(functions, accept, sta
     reply = get_retrieve(functions.retrieve, made(functions), {"Accept": accept})
     assert reply.status == status
     if status == 302:
-        assert read(fetch(reply.headers["location"])[1]) == b"https://example.com"
+        assert (
+            read(fetch(reply.headers["location"])[1]).payload == b"https://example.com"
+        )
 
 
 def test_redirect_can_be_asked_for_by_query(functions):
@@ -141,8 +150,9 @@ def test_redirect_can_be_asked_for_by_query(functions):
 def test_what_never_existed_is_404_and_what_is_no_id_400(functions):
     never = "00000000-0000-4000-8000-000000000000"
     assert get_retrieve(functions.retrieve, never).status == 404
-    reply = get_retrieve(functions.retrieve, never.upper().replace("0", "A"))
-    assert (reply.status, reply.body["code"]) == (400, "invalid_id")
+    for wrong in (never.replace("0", "A"), f"{never}\n"):
+        reply = get_retrieve(functions.retrieve, wrong)
+        assert (reply.status, reply.body["code"]) == (400, "invalid_id")
 
 
 @pytest.mark.parametrize("warm", [True, False])

@@ -68,6 +68,8 @@ def test_one_line_is_logged_for_a_request(log):
     (line,) = log()
     assert (line["route"], line["status"]) == ("GET /health", 200)
     assert line["duration_ms"] >= 0
+    context = event("retrieve/health")["requestContext"]
+    assert line["request_id"] == context["requestId"]
 
 
 def test_browsers_of_the_allowed_origin_may_read_every_answer():

@@ -3,7 +3,8 @@ from io import BytesIO
 import pytest
 from PIL import Image as Raster
 from qr_service.errors import BadRequest
-from qr_service.images import MAX_WIDTH, Style, render
+from qr_service.images import MAX_WIDTH, render
+from qr_service.style import Style
 from qr_service.symbol import encode
 
 SYMBOL = encode("https://example.com")
@@ -23,7 +24,7 @@ def test_every_module_is_a_square_of_whole_pixels_in_a_quiet_zone():
         for x in range(image.width):
             row, column = y // 3 - 5, x // 3 - 5
             inside = 0 <= row < SYMBOL.size and 0 <= column < SYMBOL.size
-            dark = inside and SYMBOL.rows[row] >> (SYMBOL.size - 1 - column) & 1
+            dark = inside and SYMBOL.rows[row][column] == "1"
             expected = (0x10, 0x20, 0x30, 255) if dark else (0xFA, 0xFB, 0xFC, 255)
             assert raster.getpixel((x, y)) == expected
 

@@ -20,6 +20,7 @@ def test_the_url_names_bucket_object_type_and_file_name(settings):
     assert parts.scheme == "https"
     assert parts.netloc == "codes.s3.eu-west-1.amazonaws.com"
     assert parts.path == "/codes/id.png"
+    assert query["response-cache-control"] == ["private, max-age=900, immutable"]
     assert query["response-content-type"] == ["image/png"]
     assert query["response-content-disposition"] == ['inline; filename="id.png"']
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 from qr_service.errors import BadRequest, BodyTooLarge
-from qr_service.images import Style
 from qr_service.request import MAX_BODY, check_idempotency_key, parse
+from qr_service.style import Style
 
 
 def body(**fields):
@@ -49,6 +49,7 @@ def test_every_field_is_taken(settings):
         b"[" * 100_000,
         b'{"data": NaN}',
         b'{"data": "x", "border": Infinity}',
+        b'{"data": "x", "border": -1e999}',
         b'{"data": "x", "data": "y"}',
         b'{"data": "x", "border": ' + b"9" * 5000 + b"}",
         b'["data"]',
@@ -130,9 +131,10 @@ def test_the_digest_tells_bodies_apart_by_meaning(settings):
 @pytest.mark.parametrize("key", ["a", "x" * 255, "order 7/8 ~!"])
 def test_an_idempotency_key_is_printable_ascii(key):
     assert check_idempotency_key(key) == key
+    assert check_idempotency_key(f" {key} \t") == key
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb", "a\n"])
+@pytest.mark.parametrize("key", ["", "  ", "x" * 256, "é", "a\tb", "a\n"])
 def test_any_other_idempotency_key_is_refused(key):
     with pytest.raises(BadRequest) as error:
         check_idempotency_key(key)

@@ -25,7 +25,6 @@ def test_puts_body_and_type(settings, bucket):
     stored = bucket.Object("codes/a.png").get()
     assert stored["Body"].read() == b"png"
     assert stored["ContentType"] == "image/png"
-    assert stored["CacheControl"] == "private, max-age=900, immutable"
 
 
 def test_deletes_what_it_is_told_and_nothing_else(settings, bucket):

@@ -1,10 +1,12 @@
+import random
+from string import ascii_lowercase
+
 import pytest
 import qrcode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qr_service.errors import DataTooLong
-from qr_service.symbol import LEVELS, encode
-from qrcode import util
+from qr_service.symbol import LEVELS, capacity, encode
 
 INDICATOR = {"L": 1, "M": 0, "Q": 3, "H": 2}
 
@@ -14,20 +16,39 @@ def stock_rows(data, symbol):
     code = qrcode.QRCode(
         version=symbol.version, error_correction=INDICATOR[symbol.level], border=0
     )
-    for chunk in util.optimal_data_chunks(data.encode()):
-        code.add_data(chunk)
+    code.add_data(data)
     code.make(fit=False)
-    return [
-        sum(module << i for i, module in enumerate(reversed(row)))
-        for row in code.get_matrix()
-    ]
+    return tuple("".join("01"[bool(m)] for m in row) for row in code.get_matrix())
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(min_size=1, max_size=120), st.sampled_from(LEVELS))
 def test_the_modules_are_those_of_the_standard_package(data, level):
     symbol = encode(data, level)
-    assert list(symbol.rows) == stock_rows(data, symbol)
+    assert symbol.rows == stock_rows(data, symbol)
+
+
+@pytest.mark.parametrize("version", range(1, 41))
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_version_and_level_is_that_of_the_standard_package(version, level):
+    # As full as the version gets at this level, so that no higher level fits.
+    most = (capacity(version, level) - 4 - (8 if version < 10 else 16)) // 8
+    data = "".join(random.Random(version).choices(ascii_lowercase, k=most))
+    symbol = encode(data, level)
+    assert (symbol.version, symbol.level) == (version, level)
+    assert symbol.rows == stock_rows(data, symbol)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_mixed_segments_are_those_of_the_standard_package(seed):
+    rng = random.Random(seed)
+    alphabets = ["0123456789", "ABCXYZ $%*+-./:", "abcdefgh", "日本é👍"]
+    data = "".join(
+        "".join(rng.choices(rng.choice(alphabets), k=rng.randint(1, 60)))
+        for _ in range(rng.randint(1, 5))
+    )
+    symbol = encode(data, rng.choice(LEVELS))
+    assert symbol.rows == stock_rows(data, symbol)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +72,7 @@ def test_takes_the_smallest_version_that_the_standard_allows(data, level, versio
     symbol = encode(data, level)
     assert symbol.version == version
     assert symbol.size == 17 + 4 * version
-    assert all(row < 1 << symbol.size for row in symbol.rows)
+    assert {len(row) for row in symbol.rows} == {symbol.size}
 
 
 @pytest.mark.parametrize(
@@ -75,3 +96,5 @@ def test_overflow_says_what_is_needed_and_what_there_is(level, most):
     assert fields["bits_needed"] == 4 + 16 + 8 * (most + 1)
     assert fields["bits_available"] == {"L": 23648, "M": 18672, "Q": 13328, "H": 10208}
     assert fields["fits_at"] == list(LEVELS[: LEVELS.index(level)])
+    assert fields["longest_prefix"][level] == most
+    encode("a" * fields["longest_prefix"][level], level)

@@ -110,6 +110,8 @@ def entrypoint(app: APIGatewayRestResolver) -> Handler:
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         started = time.perf_counter()
+        # The id that problem documents and the gateway's access log give.
+        logger.append_keys(request_id=event["requestContext"]["requestId"])
         response = app.resolve(event, context)
         headers = response["multiValueHeaders"]
         headers["Access-Control-Allow-Origin"] = [settings().cors_allow_origin]
@@ -128,4 +130,4 @@ def entrypoint(app: APIGatewayRestResolver) -> Handler:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

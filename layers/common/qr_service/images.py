@@ -1,35 +1,20 @@
-"""Symbol to image: every module a square of whole pixels, the quiet zone around it.
+"""Symbol to image: every module whole pixels wide, the quiet zone around it.
 
-Equal input gives equal bytes.
+Two colours and simple shapes are written straight to the file format; Pillow is asked
+only where pixels are blended, for gradients and logos. Equal input gives equal bytes.
 """
 
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Literal
 
-from PIL import Image as Raster
-from PIL import PngImagePlugin as _PngImagePlugin  # noqa: F401  PNG support is a plug-in
-
+from qr_service import blend, png, svg
 from qr_service.errors import BadRequest
+from qr_service.shapes import shade_rows
+from qr_service.style import Style
 from qr_service.symbol import Symbol
 
 MAX_WIDTH = 4096  # pixels
-TRANSPARENT = "transparent"
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a symbol is drawn.
-
-    `module_size` is in pixels per module, `border` (the quiet zone) in modules, colours
-    are `#RRGGBB`; `light` may be `transparent`.
-    """
-
-    format: Literal["png"] = "png"
-    module_size: int = 10
-    border: int = 4
-    dark: str = "#000000"
-    light: str = "#ffffff"
+PLAIN = Style()
+LEAST_SHAPED = 4  # pixels of a module that can be told from a square
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +26,44 @@ class Image:
     width: int
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue of `#RRGGBB`, 0..255 each; white for `transparent`."""
-    if colour == TRANSPARENT:
-        return 255, 255, 255
-    red, green, blue = bytes.fromhex(colour[1:])
-    return red, green, blue
+def render(symbol: Symbol, style: Style = PLAIN) -> Image:
+    """The image of a symbol.
+
+    Raises BadRequest when it would be wider than MAX_WIDTH, or a shape too small.
+    """
+    width = _width(symbol, style)
+    if style.format == "svg":
+        return Image(svg.document(symbol, style), "image/svg+xml", width)
+    if style.gradient or style.logo:
+        return Image(blend.picture(symbol, style), "image/png", width)
+    if style.shape == "square":
+        lines = png.module_lines(symbol.rows, style.module_size, style.border)
+        body = png.two_colours(width, lines, style.dark, style.light)
+    else:
+        shades = shade_rows(symbol.rows, style.shape, style.module_size, style.border)
+        body = png.sixteen_shades(width, shades, style.dark, style.light)
+    return Image(body, "image/png", width)
 
 
-def render(symbol: Symbol, style: Style) -> Image:
-    """The PNG of a symbol; raises BadRequest when it would be wider than MAX_WIDTH."""
+def _width(symbol: Symbol, style: Style) -> int:
     modules = symbol.size + 2 * style.border
     width = modules * style.module_size
     if width > MAX_WIDTH:
-        largest = MAX_WIDTH // modules
         raise BadRequest(
             "out_of_range",
             f"The image would be {width} pixels wide ({modules} modules of "
             f"{style.module_size}); at most {MAX_WIDTH} are allowed.",
             field="module_size",
             received=style.module_size,
-            allowed=f"1..{largest} for this data and border",
+            allowed=f"1..{MAX_WIDTH // modules} for this data and border",
         )
-    raster = _draw(symbol, style.border).resize(
-        (width, width), Raster.Resampling.NEAREST
-    )
-    # Index 0 is light, index 1 dark; PNG keeps two colours at one bit a pixel.
-    raster.putpalette([*rgb(style.light), *rgb(style.dark)])
-    file = BytesIO()
-    if style.light == TRANSPARENT:
-        raster.save(file, "PNG", bits=1, optimize=True, transparency=0)
-    else:
-        raster.save(file, "PNG", bits=1, optimize=True)
-    return Image(body=file.getvalue(), content_type="image/png", width=width)
-
-
-def _draw(symbol: Symbol, border: int) -> Raster.Image:
-    """The symbol at one pixel a module, palette indices 0 (light) and 1 (dark)."""
-    modules = symbol.size + 2 * border
-    margin = bytes(border)
-    blank = bytes(modules) * border
-    lines = (
-        margin + bytes(map(int, f"{row:0{symbol.size}b}")) + margin
-        for row in symbol.rows
-    )
-    return Raster.frombytes("P", (modules, modules), blank + b"".join(lines) + blank)
+    shaped = style.shape != "square" and style.format == "png"
+    if shaped and style.module_size < LEAST_SHAPED:
+        raise BadRequest(
+            "out_of_range",
+            f"{style.shape} modules need at least {LEAST_SHAPED} pixels each.",
+            field="module_size",
+            received=style.module_size,
+            allowed=f"{LEAST_SHAPED}..40 for shape {style.shape}",
+        )
+    return width

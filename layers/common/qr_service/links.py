@@ -30,6 +30,7 @@ class Links:
             host,
             path,
             {
+                "response-cache-control": f"private, max-age={seconds}, immutable",
                 "response-content-disposition": f'inline; filename="{name}"',
                 "response-content-type": code.content_type,
             },

@@ -4,17 +4,39 @@ zxing-cpp reads with its lenient options off (no inversion, rotation or downscal
 accepts fainter codes than phones do, so contrast has a rule of its own.
 """
 
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Any, cast
 
 import zxingcpp
 from PIL import Image as Raster
 
+from qr_service import svg
+from qr_service.colours import reflectance
 from qr_service.errors import Unscannable
-from qr_service.images import Image, Style, rgb
+from qr_service.images import Image
+from qr_service.style import Style
 
 # ISO/IEC 15415, 7.8.3: symbol contrast is the difference of the reflectances; 40 % is
 # grade C, the least that the standard calls readable in common applications.
 MIN_CONTRAST = 0.40
+
+# Share of the error correction that reading a clean image may not use up, in any block.
+MIN_MARGIN = 0.4
+
+_FORMATS = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+_SVG_SCALE = 8  # pixels a module
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a scanner made of an image.
+
+    `margin` is the share of error correction, 0..1, that it did not need.
+    """
+
+    payload: bytes
+    margin: float
 
 
 def check_contrast(style: Style) -> None:
@@ -22,55 +44,64 @@ def check_contrast(style: Style) -> None:
 
     A transparent background is judged as white.
     """
-    contrast = _reflectance(style.light) - _reflectance(style.dark)
-    if contrast < MIN_CONTRAST:
-        raise Unscannable(
-            "The dark colour is not dark enough on the light one: their contrast is "
-            f"{contrast:.0%} of the full range, scanners need {MIN_CONTRAST:.0%}.",
-            field="dark",
-            received={"dark": style.dark, "light": style.light},
-            allowed="a darker `dark` or a lighter `light`",
-        )
+    inks = {"dark": style.dark}
+    if style.gradient:
+        inks["gradient"] = style.gradient.to
+    for field, ink in inks.items():
+        contrast = reflectance(style.light) - reflectance(ink)
+        if contrast < MIN_CONTRAST:
+            raise Unscannable(
+                f"{ink} is not dark enough on {style.light}: scanners need a contrast "
+                f"of {MIN_CONTRAST:.0%} of the full range, dark on light; this is "
+                f"{contrast:.0%}.",
+                field=field,
+                received={field: ink, "light": style.light},
+                allowed="a darker colour, or a lighter `light`",
+            )
 
 
-def verify(image: Image, data: str) -> None:
-    """Raises Unscannable unless a scanner reads exactly `data` from the image."""
-    if read(image.body) != data.encode():
+def verify(image: Image, data: str) -> float:
+    """The margin of a scanner that reads exactly `data` from the image.
+
+    Raises Unscannable unless it does, with at least MIN_MARGIN to spare.
+    """
+    reading = read(image.body)
+    if reading is None or reading.payload != data.encode():
         raise Unscannable(
-            "The image could not be read back; a larger module_size helps.",
+            "The image could not be read back; larger modules or a plainer style help.",
             field="module_size",
         )
+    if reading.margin < MIN_MARGIN:
+        raise Unscannable(
+            f"Reading the image back took {1 - reading.margin:.0%} of its error "
+            f"correction, at most {1 - MIN_MARGIN:.0%} may be used.",
+            field="module_size",
+        )
+    return reading.margin
 
 
-def read(body: bytes) -> bytes | None:
-    """The payload of the one QR code in an image file, None when there is none."""
-    with Raster.open(BytesIO(body)) as file:
-        pixels = _on_white(file)
+def read(body: bytes) -> Reading | None:
+    """The one QR code in an image file, PNG or SVG; None unless there is just one."""
     found = zxingcpp.read_barcodes(
-        pixels,
-        formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode),
+        _pixels(body),
+        formats=_FORMATS,
         try_rotate=False,
         try_downscale=False,
         try_invert=False,
     )
-    return found[0].bytes if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    extra = cast("dict[str, Any]", found[0].extra)
+    return Reading(found[0].bytes, extra["UEC"])  # unused error correction
 
 
-def _on_white(file: Raster.Image) -> Raster.Image:
-    if "transparency" not in file.info:
-        return file.convert("L")
-    layer = file.convert("RGBA")
+def _pixels(body: bytes) -> Raster.Image:
+    """The picture in shades of grey, laid on white paper."""
+    if body.startswith(b"<svg"):
+        return svg.rasterise(body, _SVG_SCALE).convert("L")
+    with Raster.open(BytesIO(body)) as file:
+        if "transparency" not in file.info and file.mode != "RGBA":
+            return file.convert("L")
+        layer = file.convert("RGBA")
     paper = Raster.new("RGBA", layer.size, "white")
     return Raster.alpha_composite(paper, layer).convert("L")
-
-
-def _reflectance(colour: str) -> float:
-    """Relative luminance 0..1 of an sRGB colour (IEC 61966-2-1)."""
-    red, green, blue = (_linear(value / 255) for value in rgb(colour))
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def _linear(value: float) -> float:
-    return (
-        value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
-    )

@@ -8,11 +8,13 @@ import json
 import re
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isfinite
 from typing import Any, TypeVar
 
+from qr_service.colours import TRANSPARENT
 from qr_service.config import Settings
 from qr_service.errors import BadRequest, BodyTooLarge
-from qr_service.images import TRANSPARENT, Style
+from qr_service.style import Style
 from qr_service.symbol import LEVELS, Level
 
 MAX_BODY = 128 * 1024  # bytes
@@ -67,7 +69,11 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
 
 
 def check_idempotency_key(key: str) -> str:
-    """The key, if it is 1..255 printable ASCII characters; raises BadRequest."""
+    """The key, if it is 1..255 printable ASCII characters; raises BadRequest.
+
+    White space around it is not part of it (RFC 9110, section 5.5).
+    """
+    key = key.strip(" \t")
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadRequest(
             "invalid_header",
@@ -88,18 +94,28 @@ def _load(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(
             body.decode(),
-            parse_constant=_refuse_constant,
+            parse_constant=_refuse_number,
+            parse_float=_finite,
             object_pairs_hook=_refuse_duplicates,
         )
     except (ValueError, RecursionError):
-        raise BadRequest("invalid_json", "The body is not JSON in UTF-8.") from None
+        raise BadRequest(
+            "invalid_json", "The body is not JSON in UTF-8, or too deep."
+        ) from None
     if not isinstance(fields, dict):
         raise BadRequest("invalid_json", "The body is not a JSON object.")
     return fields
 
 
-def _refuse_constant(name: str) -> None:
-    raise BadRequest("invalid_json", f"{name} is not JSON.")
+def _refuse_number(text: str) -> None:
+    raise BadRequest("invalid_json", f"{text[:_LONGEST_SHOWN]} is no number.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        _refuse_number(text)
+    return number
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

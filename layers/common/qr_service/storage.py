@@ -34,7 +34,6 @@ class Storage:
                 Key=key,
                 Body=body,
                 ContentType=content_type,
-                CacheControl="private, max-age=900, immutable",
             )
         except (BotoCoreError, ClientError) as error:
             logger.warning("object not stored", **describe(error))

@@ -1,122 +1,229 @@
-"""Text to QR symbol (ISO/IEC 18004): the smallest version that holds the text.
+"""Text to QR symbol (ISO/IEC 18004:2015): the smallest version that holds the text.
 
-The text is encoded as UTF-8 without an ECI designator, which scanners read most widely;
-runs of digits and of upper-case alphanumerics get their own, denser segments.
+Segmentation, tables and modules are those of the package `qrcode`; what takes it
+milliseconds is done here on big integers (`plane`, `reed_solomon`) in microseconds.
+Text is encoded as UTF-8 without an ECI designator, which scanners read most widely.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
-import qrcode
-from qrcode import util
-from qrcode.constants import (
-    ERROR_CORRECT_H,
-    ERROR_CORRECT_L,
-    ERROR_CORRECT_M,
-    ERROR_CORRECT_Q,
-)
+from qrcode import base, constants, util
 
 from qr_service.errors import DataTooLong
+from qr_service.plane import draw
+from qr_service.reed_solomon import error_correction as correct
 
 Level = Literal["L", "M", "Q", "H"]
+_Mode = Literal[1, 2, 4, 8]  # indicators: numeric, alphanumeric, byte, kanji (table 2)
 LEVELS: tuple[Level, ...] = get_args(Level)
 MAX_VERSION = 40
 
-_LEVEL_INDICATOR = {
-    "L": ERROR_CORRECT_L,
-    "M": ERROR_CORRECT_M,
-    "Q": ERROR_CORRECT_Q,
-    "H": ERROR_CORRECT_H,
+# Table 12: how the format information writes a level.
+INDICATOR: dict[Level, int] = {
+    "L": constants.ERROR_CORRECT_L,
+    "M": constants.ERROR_CORRECT_M,
+    "Q": constants.ERROR_CORRECT_Q,
+    "H": constants.ERROR_CORRECT_H,
 }
-_MODE_INDICATOR_BITS = 4
+_MODE_BITS = 4  # of the mode indicator (clause 7.4.1)
+_TERMINATOR_BITS = 4
+_PADDING = bytes((util.PAD0, util.PAD1)) * 1478  # clause 7.4.10, enough for 40-L
+_LEAST_RUN = 20  # of digits or capitals that gets a segment of its own, as in `qrcode`
+_ALPHANUMERIC = bytes(max(0, util.ALPHA_NUM.find(byte)) for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """A QR symbol without its quiet zone.
 
-    `rows` are its rows from the top, each an integer of `size` bits, leftmost module
-    first; a set bit is a dark module.
+    `rows` are its rows from the top, each a text of `size` characters: "1" for a dark
+    module, "0" for a light one.
     """
 
     version: int
     level: Level
     mask: int
-    rows: tuple[int, ...]
+    rows: tuple[str, ...]
 
     @property
     def size(self) -> int:
-        """Modules along one side (clause 6.1: 17 + 4 x version)."""
+        """Modules along one side (clause 6.1): 17 + 4 x version."""
         return len(self.rows)
 
 
-def encode(data: str, error_correction: Level = "M") -> Symbol:
-    """The symbol of `data` at `error_correction`, or higher where that costs nothing.
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A run of characters in one mode, and their bits without any header."""
 
-    Raises DataTooLong, with the bits needed and available, when no version holds it.
+    mode: _Mode
+    characters: int
+    value: int
+    bits: int
+
+
+def encode(data: str, error_correction: Level = "M", least_version: int = 1) -> Symbol:
+    """The symbol of `data` at `error_correction`, or higher where that costs no space.
+
+    It is the smallest from `least_version` up. Raises DataTooLong when none holds it.
     """
     segments = _segments(data)
-    version = _smallest_version(segments, error_correction)
-    bits = _bits(segments, version)
-    level = next(name for name in reversed(LEVELS) if bits <= _capacity(version, name))
-    code = qrcode.QRCode(version=version, error_correction=_LEVEL_INDICATOR[level])
-    for segment in segments:
-        code.add_data(segment)
-    code.mask_pattern = code.best_mask_pattern()
-    code.make(fit=False)
-    rows = tuple(
-        int("".join("1" if module else "0" for module in row), 2)
-        for row in code.modules
+    version, level = next(
+        choice
+        for choice in _choices(data, segments, error_correction)
+        if choice[0] >= least_version
     )
-    return Symbol(version=version, level=level, mask=code.mask_pattern, rows=rows)
+    codewords = _codewords(segments, version, level)
+    mask, rows = draw(codewords, version, INDICATOR[level])
+    return Symbol(version, level, mask, rows)
 
 
-def _segments(data: str) -> list[util.QRData]:
-    return list(util.optimal_data_chunks(data.encode()))
+def choices(data: str, error_correction: Level) -> Iterator[tuple[int, Level]]:
+    """Every version that holds the data, the smallest first, with its highest level.
+
+    Raises DataTooLong when there is none.
+    """
+    return _choices(data, _segments(data), error_correction)
 
 
-def _bits(segments: Sequence[util.QRData], version: int) -> int:
-    """Length of the bit stream at `version` without terminator (clause 7.4)."""
+def _choices(
+    data: str, segments: Sequence[_Segment], error_correction: Level
+) -> Iterator[tuple[int, Level]]:
+    smallest = _smallest_version(segments, error_correction)
+    if smallest > MAX_VERSION:
+        raise _too_long(data, segments, error_correction)
+    for version in range(smallest, MAX_VERSION + 1):
+        bits = _length(segments, version)
+        fitting = (name for name in reversed(LEVELS) if bits <= capacity(version, name))
+        yield version, next(fitting)
+
+
+def capacity(version: int, level: Level) -> int:
+    """Data bits of a symbol (table 7)."""
+    return int(util.BIT_LIMIT_TABLE[INDICATOR[level]][version])
+
+
+def _segments(data: str) -> list[_Segment]:
+    return [
+        _segment(part.mode, part.data)
+        for part in util.optimal_data_chunks(data, minimum=_LEAST_RUN)
+    ]
+
+
+def _segment(mode: _Mode, text: bytes) -> _Segment:
+    """Clauses 7.4.3 (numeric), 7.4.4 (alphanumeric) and 7.4.5 (byte mode)."""
+    count = len(text)
+    if mode == util.MODE_8BIT_BYTE:
+        return _Segment(mode, count, int.from_bytes(text, "big"), 8 * count)
+    if mode == util.MODE_NUMBER:
+        groups = (text[start : start + 3] for start in range(0, count, 3))
+        bits = "".join(f"{int(group):0{1 + 3 * len(group)}b}" for group in groups)
+    else:
+        values = text.translate(_ALPHANUMERIC)
+        pairs = zip(values[::2], values[1::2], strict=False)
+        bits = "".join([f"{45 * first + second:011b}" for first, second in pairs])
+        if count % 2:
+            bits += f"{values[-1]:06b}"
+    return _Segment(mode, count, int(bits, 2), len(bits))
+
+
+def _length(segments: Sequence[_Segment], version: int) -> int:
+    """Bits of the segments with their headers (clause 7.4.1, table 3)."""
+    count_bits = util.mode_sizes_for_version(version)
     return sum(
-        _MODE_INDICATOR_BITS
-        + util.length_in_bits(segment.mode, version)
-        + _data_bits(segment)
-        for segment in segments
+        _MODE_BITS + count_bits[segment.mode] + segment.bits for segment in segments
     )
 
 
-def _data_bits(segment: util.QRData) -> int:
-    count = len(segment)
-    if segment.mode == util.MODE_NUMBER:
-        return 10 * (count // 3) + (0, 4, 7)[count % 3]
-    if segment.mode == util.MODE_ALPHA_NUM:
-        return 11 * (count // 2) + 6 * (count % 2)
-    return 8 * count
+def _smallest_version(segments: Sequence[_Segment], level: Level) -> int:
+    """The first version that holds the segments; MAX_VERSION + 1 when none does."""
+    limits = util.BIT_LIMIT_TABLE[INDICATOR[level]]
+    for first, last in ((1, 9), (10, 26), (27, 40)):  # of like headers
+        if (needed := _length(segments, last)) <= limits[last]:
+            return bisect_left(limits, needed, first, last)
+    return MAX_VERSION + 1
 
 
-def _capacity(version: int, level: str) -> int:
-    """Data bits of a symbol (clause 7.10, table 7)."""
-    return int(util.BIT_LIMIT_TABLE[_LEVEL_INDICATOR[level]][version])
+def _codewords(segments: Sequence[_Segment], version: int, level: Level) -> bytes:
+    """Data and error correction codewords, interleaved (clauses 7.4.10 to 7.6)."""
+    count_bits = util.mode_sizes_for_version(version)
+    stream = used = 0
+    for segment in segments:
+        header = segment.mode << count_bits[segment.mode] | segment.characters
+        bits = _MODE_BITS + count_bits[segment.mode] + segment.bits
+        stream = stream << bits | header << segment.bits | segment.value
+        used += bits
+    limit = capacity(version, level)
+    filled = used + min(_TERMINATOR_BITS, limit - used)
+    filled += -filled % 8
+    data = (stream << filled - used).to_bytes(filled // 8, "big")
+    data += _PADDING[: limit // 8 - len(data)]
+
+    blocks = base.rs_blocks(version, INDICATOR[level])
+    count = len(blocks)
+    correction = blocks[0].total_count - blocks[0].data_count
+    shortest = blocks[0].data_count
+    shorter = sum(block.data_count == shortest for block in blocks)  # these come first
+    result = bytearray(len(data) + correction * count)
+    start = 0
+    for number, block in enumerate(blocks):
+        part = data[start : start + block.data_count]
+        start += block.data_count
+        result[number : shortest * count : count] = part[:shortest]
+        if block.data_count > shortest:
+            result[shortest * count + number - shorter] = part[-1]
+        result[len(data) + number :: count] = correct(part, correction)
+    return bytes(result)
 
 
-def _smallest_version(segments: Sequence[util.QRData], level: Level) -> int:
-    for version in range(1, MAX_VERSION + 1):
-        if _bits(segments, version) <= _capacity(version, level):
-            return version
-    needed = _bits(segments, MAX_VERSION)
-    available = {name: _capacity(MAX_VERSION, name) for name in LEVELS}
+@cache
+def codeword_blocks(version: int, level: Level) -> tuple[tuple[int, ...], int]:
+    """The block of each codeword in the order of placement (clause 7.6).
+
+    And how many wrong codewords any block corrects (clause 7.5.1, table 9).
+    """
+    blocks = base.rs_blocks(version, INDICATOR[level])
+    count = len(blocks)
+    correction = blocks[0].total_count - blocks[0].data_count
+    longest = blocks[-1].data_count
+    data = [
+        number
+        for position in range(longest)
+        for number, block in enumerate(blocks)
+        if position < block.data_count
+    ]
+    return (*data, *list(range(count)) * correction), correction // 2
+
+
+def _too_long(data: str, segments: Sequence[_Segment], level: Level) -> DataTooLong:
+    needed = _length(segments, MAX_VERSION)
+    available = {name: capacity(MAX_VERSION, name) for name in LEVELS}
+    longest = {name: _longest_prefix(data, name) for name in LEVELS}
     fitting = [name for name in LEVELS if needed <= available[name]]
-    advice = (
-        f"it fits at error correction {', '.join(fitting)}."
-        if fitting
-        else "it fits at no level; shorten it."
-    )
-    raise DataTooLong(
-        f"The data needs {needed} bits, the largest QR code holds "
-        f"{available[level]} at error correction {level}; {advice}",
+    advice = f"use {' or '.join(fitting)}, or shorten" if fitting else "shorten"
+    return DataTooLong(
+        f"The data needs {needed} bits, the largest QR code holds {available[level]} "
+        f"at error correction {level}; {advice} it to {longest[level]} characters.",
         field="data",
         bits_needed=needed,
         bits_available=available,
         fits_at=fitting,
+        longest_prefix=longest,
+    )
+
+
+def _longest_prefix(data: str, level: Level) -> int:
+    """How many characters from the start of the data would fit."""
+    fits = range(min(len(data), 7089) + 1)  # digits, at 40-L
+    limit = capacity(MAX_VERSION, level)
+    return (
+        bisect_left(
+            fits,
+            limit + 1,
+            key=lambda count: _length(_segments(data[:count]), MAX_VERSION),
+        )
+        - 1
     )

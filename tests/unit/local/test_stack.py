@@ -52,7 +52,7 @@ def test_a_folder_has_one_launcher_and_the_second_learns_which(tmp_path):
     with holding(tmp_path):
         (tmp_path / "processes.json").write_text(json.dumps(known))
         with (
-            pytest.raises(Busy, match="Process 42 already serves http://127"),
+            pytest.raises(Busy, match="Process 42 serves http://127"),
             holding(tmp_path),
         ):
             pytest.fail("two launchers")

@@ -1,0 +1,75 @@
+"""Pictures whose pixels are blended: gradients and logos, by Pillow."""
+
+from io import BytesIO
+
+from PIL import Image
+
+from qr_service.colours import TRANSPARENT, rgb
+from qr_service.logo import clearing, cut_out, fitted
+from qr_service.png import module_lines
+from qr_service.shapes import shade_rows
+from qr_service.style import Gradient, Style
+from qr_service.symbol import Symbol
+
+_HEX_SHADES = bytes(
+    17 * int(chr(code), 16) if chr(code) in "0123456789abcdef" else 0
+    for code in range(256)
+)
+_PNG_LEVEL = 5
+
+
+def picture(symbol: Symbol, style: Style) -> bytes:
+    """A PNG with the gradient and the logo of the style."""
+    cleared = 0
+    rows = symbol.rows
+    if style.logo and style.logo_size:
+        cleared = clearing(symbol.size, style.logo_size)
+        rows = cut_out(rows, cleared)
+    coverage = _coverage(rows, style)
+    if style.gradient:
+        ink = _gradient(style.dark, style.gradient, coverage.width)
+    else:
+        ink = Image.new("RGB", coverage.size, rgb(style.dark))
+    if style.light == TRANSPARENT:
+        result = ink.convert("RGBA")
+        result.putalpha(coverage)
+    else:
+        paper = Image.new("RGB", coverage.size, rgb(style.light))
+        result = Image.composite(ink, paper, coverage)
+    if style.logo and cleared:
+        # Half a module of light is left around it.
+        side = (cleared - 1) * style.module_size or style.module_size
+        logo, (x, y) = fitted(style.logo, side)
+        corner = (coverage.width - side) // 2
+        place = corner + x, corner + y
+        if result.mode == "RGBA":
+            result.alpha_composite(logo, place)
+        else:
+            result.paste(logo, place, logo)
+    file = BytesIO()
+    result.save(file, "PNG", compress_level=_PNG_LEVEL)
+    return file.getvalue()
+
+
+def _coverage(rows: tuple[str, ...], style: Style) -> Image.Image:
+    """How dark each pixel is, 0..255."""
+    if style.shape == "square":
+        lines = module_lines(rows, style.module_size, style.border)
+        values = bytes.maketrans(b"01", b"\x00\xff")
+    else:
+        lines = shade_rows(rows, style.shape, style.module_size, style.border)
+        values = _HEX_SHADES
+    pixels = b"".join(line.encode() * times for line, times in lines)
+    width = (len(rows) + 2 * style.border) * style.module_size
+    return Image.frombytes("L", (width, width), pixels.translate(values))
+
+
+def _gradient(start: str, gradient: Gradient, width: int) -> Image.Image:
+    """From `start` at the top, or at the centre, to the gradient's other colour."""
+    if gradient.type == "linear":
+        share = Image.linear_gradient("L")
+    else:
+        share = Image.radial_gradient("L")
+    share = share.resize((width, width), Image.Resampling.BILINEAR)
+    end = Image.new("RGB", share.size, rgb(gradient.to))
+    return Image.composite(end, Image.new("RGB", share.size, rgb(start)), share)

@@ -1,0 +1,151 @@
+"""Logos that still scan, by arithmetic.
+
+A logo hides modules; each belongs to a codeword, each codeword to an error correction
+block, and the symbol is lost when any one block is. A central logo is not spread evenly
+over the blocks, so that "level H restores 30 %" says nothing: the worst block decides.
+"""
+
+import base64
+import binascii
+import re
+from collections import Counter
+from functools import cache
+from io import BytesIO
+
+from PIL import Image
+
+from qr_service.errors import BadRequest, Unscannable
+from qr_service.plane import codeword_numbers
+from qr_service.symbol import Level, Symbol, choices, codeword_blocks, encode
+
+MAX_BYTES = 64 * 1024
+MAX_PIXELS = 1_000_000
+DEFAULT_SIZE = 0.2  # of the symbol's side, or what fits
+LEAST_DEFAULT = 5  # modules; rather than a smaller logo the symbol grows
+MORE_VERSIONS = 10  # that the symbol may grow by to make room
+
+# Share of the errors a block can correct that the logo may use; dirt, creases and bad
+# light get the rest.
+BUDGET = 0.5
+# Modules that no logo comes near: finder eyes, format information, timing patterns.
+_KEPT = 9
+
+_DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/]+={0,2})")
+
+
+def decode(url: str) -> bytes:
+    """The file of a PNG or JPEG given as a data URL; raises BadRequest.
+
+    Its size in bytes and in pixels is checked before any pixel is decoded.
+    """
+    # As base64 the largest file is a third longer; the rest is the URL's head.
+    match = _DATA_URL.fullmatch(url) if len(url) < 2 * MAX_BYTES else None
+    if not match:
+        raise _refusal("a data URL, data:image/png;base64,... or jpeg", url[:32])
+    try:
+        file = base64.b64decode(match[2], validate=True)
+    except binascii.Error:
+        raise _refusal("valid base64", "invalid base64") from None
+    if len(file) > MAX_BYTES:
+        raise _refusal(f"at most {MAX_BYTES} bytes", f"{len(file)} bytes")
+    try:
+        with Image.open(BytesIO(file), formats=[match[1][6:].upper()]) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                pixels = f"{width} x {height} pixels"
+                raise _refusal(f"at most {MAX_PIXELS} pixels", pixels)
+            picture.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise _refusal(f"a readable {match[1]}", "a damaged file") from None
+    return file
+
+
+def _refusal(allowed: str, received: str) -> BadRequest:
+    return BadRequest(
+        "out_of_range",
+        f"logo must be {allowed}.",
+        field="logo",
+        received=received,
+        allowed=allowed,
+    )
+
+
+def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
+    """A symbol with room for a logo, and the logo's size, both as small as needed.
+
+    `size` is the side as a fraction of the symbol's, None for a default that fits.
+    Raises DataTooLong, and Unscannable with the largest size that would fit.
+    """
+    largest = 0.0
+    first = 0
+    for version, reached in choices(data, level):
+        first = first or version
+        if version > first + MORE_VERSIONS:
+            break
+        side = 17 + 4 * version
+        room = largest_clearing(version, reached)
+        if size is not None and clearing(side, size) <= room:
+            return encode(data, level, version), size
+        if size is None and room >= LEAST_DEFAULT:
+            fitting = min(room, clearing(side, DEFAULT_SIZE))
+            return encode(data, level, version), fitting / side
+        largest = max(largest, room / side)
+    shown = int(largest * 1000) / 1000
+    raise Unscannable(
+        f"A logo of this size hides more than error correction restores; at most "
+        f"{shown} of the symbol's side fits with this data.",
+        field="logo_size",
+        received=size,
+        allowed=shown,
+    )
+
+
+def clearing(side: int, size: float) -> int:
+    """Modules on a side of the square that a logo of `size` gets: odd, thus centred."""
+    least = size * side - 1e-9
+    return max(1, 2 * -int(-(least - 1) // 2) + 1)
+
+
+def cut_out(rows: tuple[str, ...], cleared: int) -> tuple[str, ...]:
+    """The rows with `cleared` x `cleared` light modules in the middle."""
+    start = (len(rows) - cleared) // 2
+    end = start + cleared
+    light = "0" * cleared
+    return tuple(
+        row[:start] + light + row[end:] if start <= number < end else row
+        for number, row in enumerate(rows)
+    )
+
+
+@cache
+def largest_clearing(version: int, level: Level) -> int:
+    """The largest odd number of modules that may be hidden, on a side; 0 for none."""
+    side = 17 + 4 * version
+    fitting = 0
+    for cleared in range(1, side - 2 * _KEPT + 1, 2):
+        if damage(version, level, cleared) > BUDGET:
+            break
+        fitting = cleared
+    return fitting
+
+
+def damage(version: int, level: Level, cleared: int) -> float:
+    """Codewords hidden in the worst block, as a share of what that block corrects."""
+    numbers = codeword_numbers(version)
+    start = (len(numbers) - cleared) // 2
+    middle = slice(start, start + cleared)
+    hidden = {number for row in numbers[middle] for number in row[middle]}
+    blocks, correctable = codeword_blocks(version, level)
+    # Function modules and remainder bits belong to no codeword: their number is -1.
+    worst = Counter(blocks[number] for number in hidden if number >= 0)
+    return max(worst.values(), default=0) / correctable
+
+
+def fitted(file: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The logo as RGBA, scaled into a square of `side` pixels, and its corner there."""
+    with Image.open(BytesIO(file)) as picture:
+        logo = picture.convert("RGBA")
+    scale = side / max(logo.size)
+    width, height = (max(1, round(length * scale)) for length in logo.size)
+    logo = logo.resize((width, height), Image.Resampling.LANCZOS)
+    return logo, ((side - width) // 2, (side - height) // 2)

@@ -1,0 +1,244 @@
+"""Codewords to modules: placement, masking and its penalties, on whole planes at once.
+
+A plane holds one bit for each module of a symbol in a single integer: row after row,
+the top left module highest, and before each row one bit of padding that is always 0, so
+that no shift carries a module into its neighbouring row. A mask is then one XOR, and
+each penalty rule a handful of shifts and bit counts, in place of a loop over modules.
+Clauses and tables are those of ISO/IEC 18004:2015.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
+
+import qrcode
+from qrcode import util
+
+# Table 10: i is the row, j the column; all of them repeat after 12 modules.
+_MASK_CONDITIONS: tuple[Callable[[int, int], bool], ...] = (
+    lambda i, j: (i + j) % 2 == 0,
+    lambda i, _: i % 2 == 0,
+    lambda _, j: j % 3 == 0,
+    lambda i, j: (i + j) % 3 == 0,
+    lambda i, j: (i // 2 + j // 3) % 2 == 0,
+    lambda i, j: i * j % 2 + i * j % 3 == 0,
+    lambda i, j: (i * j % 2 + i * j % 3) % 2 == 0,
+    lambda i, j: (i * j % 3 + (i + j) % 2) % 2 == 0,
+)
+_MASK_PERIOD = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Geometry:
+    """What all symbols of one version share."""
+
+    stride: int  # bits of a row, its padding included
+    all: int  # every module
+    function: int  # dark modules of finder, alignment and timing patterns
+    masks: tuple[int, ...]  # the modules that each mask inverts
+    has_left: int  # modules with a neighbour on their left
+    has_upper: int  # modules with a neighbour above
+    bits: int  # of data that the symbol takes, remainder bits included
+    order: list[int]  # for each bit of a plane the number of its data bit; 0 for none
+    place: Callable[[str], tuple[str, ...]]  # "0" and the data bits -> the plane's bits
+    format_cells: tuple[int, ...]  # two modules for each bit, the lowest bit first
+    constant: int  # the version information and the module that is always dark
+
+
+def draw(
+    codewords: bytes, version: int, level: int, mask: int | None = None
+) -> tuple[int, tuple[str, ...]]:
+    """The mask, the one of least penalty unless given, and the rows of the symbol.
+
+    `level` is the indicator of table 12. Rows are texts of "1" (dark) and "0".
+    """
+    geometry = _geometry(version)
+    bits = f"{int.from_bytes(codewords, 'big'):0{8 * len(codewords)}b}"
+    placed = "".join(geometry.place("0" + bits.ljust(geometry.bits, "0")))
+    plane = int(placed, 2) | geometry.function
+    if mask is None:
+        penalties = [
+            _penalty(plane ^ inverted, geometry) for inverted in geometry.masks
+        ]
+        mask = penalties.index(min(penalties))
+    plane ^= geometry.masks[mask]
+    plane |= _format_information(version, level, mask)
+    stride = geometry.stride
+    text = f"{plane:0{stride * (stride - 1)}b}"
+    starts = range(1, len(text), stride)
+    return mask, tuple([text[start : start + stride - 1] for start in starts])
+
+
+def _penalty(dark: int, geometry: _Geometry) -> int:
+    """The sum of the four rules of clause 7.8.3.1, table 11.
+
+    As in most encoders the format and version information count as light.
+    """
+    stride = geometry.stride
+    light = dark ^ geometry.all
+    as_left = ~(dark ^ dark >> 1) & geometry.has_left
+    as_upper = ~(dark ^ dark >> stride) & geometry.has_upper
+    blocks = as_left & as_left >> stride & as_upper
+    total = (
+        _runs(as_left, 1)
+        + _runs(as_upper, stride)
+        + 3 * blocks.bit_count()
+        + 40 * _finder_likes(dark, light, 1)
+        + 40 * _finder_likes(dark, light, stride)
+    )
+    modules = (stride - 1) ** 2
+    # 10 points for each full 5 % by which the dark share is off one half.
+    return total + 10 * (abs(20 * dark.bit_count() - 10 * modules) // modules)
+
+
+def _runs(same: int, step: int) -> int:
+    """Rule 1: a run of 5 like modules costs 3 points, each further one 1 more.
+
+    `same` marks the modules that are like the one before them; four of those in a row
+    end a run of 5.
+    """
+    pairs = same & same >> step
+    fives = pairs & pairs >> 2 * step
+    return fives.bit_count() + 2 * (fives & ~(fives << step)).bit_count()
+
+
+def _finder_likes(dark: int, light: int, step: int) -> int:
+    """Rule 3: how often dark-light-dark 1:1:3:1:1 has 4 light modules on a side."""
+    found = dark & light >> step & dark >> 2 * step & dark >> 3 * step
+    found &= dark >> 4 * step & light >> 5 * step & dark >> 6 * step
+    if not found:
+        return 0
+    pairs = light & light >> step
+    fours = pairs & pairs >> 2 * step
+    before, after = found & fours >> 7 * step, found & fours << 4 * step
+    return before.bit_count() + after.bit_count()
+
+
+@cache
+def codeword_numbers(version: int) -> tuple[tuple[int, ...], ...]:
+    """For each module the number of its codeword, counted from 0 as they are placed.
+
+    It is -1 for function modules and for remainder bits, which belong to none.
+    """
+    geometry = _geometry(version)
+    stride = geometry.stride
+    codewords = geometry.bits // 8
+    order = [
+        (bit - 1) // 8 if 0 < bit <= 8 * codewords else -1 for bit in geometry.order
+    ]
+    return tuple(
+        tuple(order[start : start + stride - 1])
+        for start in range(1, len(order), stride)
+    )
+
+
+@cache
+def _geometry(version: int) -> _Geometry:
+    """The stock package draws the function patterns; what it leaves is data."""
+    size = 17 + 4 * version
+    stride = size + 1
+    code = qrcode.QRCode(version=version)
+    code.modules_count = size
+    code.modules = [[None] * size for _ in range(size)]
+    code.setup_position_probe_pattern(0, 0)
+    code.setup_position_probe_pattern(size - 7, 0)
+    code.setup_position_probe_pattern(0, size - 7)
+    code.setup_position_adjust_pattern()
+    code.setup_timing_pattern()
+    code.setup_type_info(True, 0)  # a test: all of it stays light
+    if version >= 7:
+        code.setup_type_number(True)
+    modules = code.modules
+
+    free = _plane(["".join("01"[m is None] for m in row) for row in modules])
+    columns = range(size)
+    conditions = (
+        [
+            "".join("01"[inverts(i, j)] for j in range(_MASK_PERIOD))
+            for i in range(_MASK_PERIOD)
+        ]
+        for inverts in _MASK_CONDITIONS
+    )
+    repeats = size // _MASK_PERIOD + 1
+    order = _placement(modules)
+    return _Geometry(
+        stride=stride,
+        all=_plane(["1" * size] * size),
+        function=_plane(["".join("01"[bool(m)] for m in row) for row in modules]),
+        masks=tuple(
+            _plane([(rows[i % _MASK_PERIOD] * repeats)[:size] for i in columns]) & free
+            for rows in conditions
+        ),
+        has_left=_plane(["0" + "1" * (size - 1)] * size),
+        has_upper=_plane(["0" * size] + ["1" * size] * (size - 1)),
+        bits=max(order),
+        order=order,
+        place=itemgetter(*order),
+        format_cells=tuple(_format_cells(size)),
+        constant=_cell(size - 8, 8, size) | _version_information(version, size),
+    )
+
+
+def _plane(rows: list[str]) -> int:
+    return int("0" + "0".join(rows), 2)
+
+
+def _cell(row: int, column: int, size: int) -> int:
+    """The plane of a single dark module."""
+    return 1 << (size - 1 - row) * (size + 1) + size - 1 - column
+
+
+def _placement(modules: list[list[bool | None]]) -> list[int]:
+    """For each bit of a plane the number of its data bit, counted from 1; else 0.
+
+    Clause 7.7.3: two columns at a time from the right, upwards and downwards in turn,
+    passing over the vertical timing pattern.
+    """
+    size = len(modules)
+    order = [0] * (size * (size + 1))
+    count = 0
+    upwards = True
+    for right in [*range(size - 1, 6, -2), 5, 3, 1]:
+        for row in range(size - 1, -1, -1) if upwards else range(size):
+            for column in (right, right - 1):
+                if modules[row][column] is None:
+                    count += 1
+                    order[row * (size + 1) + column + 1] = count
+        upwards = not upwards
+    return order
+
+
+def _format_cells(size: int) -> list[int]:
+    """Clause 7.9.1, figure 25: where each bit of the format information stands."""
+    beside_finders = [*range(6), 7, 8, *range(size - 7, size)]  # rows of column 8
+    below_finders = [*range(size - 1, size - 9, -1), 7, 5, 4, 3, 2, 1, 0]  # columns
+    return [
+        _cell(row, 8, size) | _cell(8, column, size)
+        for row, column in zip(beside_finders, below_finders, strict=True)
+    ]
+
+
+@cache
+def _format_information(version: int, level: int, mask: int) -> int:
+    """Level and mask (clause 7.9.1), and all else that is dark once masked."""
+    geometry = _geometry(version)
+    value = util.BCH_type_info(level << 3 | mask)
+    plane = geometry.constant
+    for bit, cells in enumerate(geometry.format_cells):
+        if value >> bit & 1:
+            plane |= cells
+    return plane
+
+
+def _version_information(version: int, size: int) -> int:
+    """Clause 7.10, figure 27: 18 bits twice, from version 7 up."""
+    if version < 7:
+        return 0
+    value = util.BCH_type_number(version)
+    plane = 0
+    for bit in range(18):
+        if value >> bit & 1:
+            near, far = bit // 3, size - 11 + bit % 3
+            plane |= _cell(near, far, size) | _cell(far, near, size)
+    return plane

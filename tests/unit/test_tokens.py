@@ -1,0 +1,88 @@
+"""How the database and the cache are entered on AWS: by a token, over verified TLS."""
+
+import ssl
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
+import pytest
+import redis
+from qr_service import cache, database
+
+
+@pytest.fixture
+def on_aws(settings):
+    return replace(
+        settings,
+        database_url="postgresql://qr_app@db.example.com:5432/qrcodes",
+        database_auth="iam",
+        redis_host="cache.example.com",
+        redis_port=6379,
+        redis_tls=True,
+        redis_auth="iam",
+        redis_username="qr-app",
+        redis_cache_name="qr-cache",
+        ca_bundle="/opt/python/qr_service/ca-bundle.pem",
+    )
+
+
+def parameters(token):
+    url = urlsplit(f"https://{token}")
+    return url.netloc, {k: v for k, [v] in parse_qs(url.query).items()}
+
+
+def test_the_database_gets_a_token_and_has_to_prove_itself(on_aws, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        psycopg2, "connect", lambda url, **options: asked.update(options, url=url)
+    )
+    database.connect(on_aws)
+    assert asked["url"] == on_aws.database_url
+    assert asked["sslmode"] == "verify-full"
+    assert asked["sslrootcert"] == on_aws.ca_bundle
+    host, token = parameters(asked["password"])
+    assert host == "db.example.com:5432"
+    assert (token["Action"], token["DBUser"]) == ("connect", "qr_app")
+    assert "/eu-west-1/rds-db/" in token["X-Amz-Credential"]
+    assert token["X-Amz-Expires"] == "900"
+
+
+def test_a_password_stays_in_the_url(settings, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(psycopg2, "connect", lambda _, **options: asked.update(options))
+    database.connect(settings)
+    assert "password" not in asked
+    assert "sslmode" not in asked
+
+
+@pytest.mark.parametrize(
+    ("cluster", "client"), [(False, redis.Redis), (True, redis.RedisCluster)]
+)
+def test_the_cache_gets_a_token_and_has_to_prove_itself(
+    on_aws, monkeypatch, cluster, client
+):
+    asked = {}
+    monkeypatch.setattr(
+        f"redis.{client.__name__}", lambda **options: asked.update(options)
+    )
+    cache._connect(replace(on_aws, redis_cluster=cluster))
+    assert asked["ssl"] is True
+    assert asked["ssl_ca_certs"] == on_aws.ca_bundle
+    assert asked["socket_timeout"] <= 0.2
+    assert asked["socket_connect_timeout"] <= 0.2
+    assert asked["retry"].get_retries() == 0
+    user, password = asked["credential_provider"].get_credentials()
+    host, token = parameters(password)
+    assert (user, host) == ("qr-app", "qr-cache")
+    assert token["User"] == "qr-app"
+    assert token["ResourceType"] == "ServerlessCache"
+    assert "/eu-west-1/elasticache/" in token["X-Amz-Credential"]
+
+
+def test_the_bundle_that_is_shipped_can_be_loaded():
+    bundle = Path(cache.__file__).parent / "ca-bundle.pem"
+    authorities = ssl.create_default_context(cafile=bundle).get_ca_certs()
+    names = [dict(part[0] for part in each["subject"]) for each in authorities]
+    assert any(name["commonName"] == "Amazon Root CA 1" for name in names)
+    assert any("RDS eu-west-1 Root CA RSA2048" in str(name) for name in names)
