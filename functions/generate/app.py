@@ -8,7 +8,7 @@ from qr_service import http
 from qr_service.cache import Cache
 from qr_service.config import settings
 from qr_service.database import Database
-from qr_service.generation import Generator
+from qr_service.generation import Generator, preview
 from qr_service.request import check_idempotency_key, parse
 from qr_service.storage import Storage
 
@@ -23,12 +23,17 @@ def generator() -> Generator:
 
 @app.post("/generate")
 def generate() -> Response[str]:
-    """201 with the id of the code and the moment at which it expires."""
+    """201 with the id of the code and the moment at which it expires.
+
+    With `?dry_run=true` nothing is stored: 200 with what the image would be.
+    """
     event = app.current_event
     key = event.headers.get("Idempotency-Key")
     if key is not None:
         key = check_idempotency_key(key)
     request = parse(http.body_of(event), settings())
+    if event.query_string_parameters.get("dry_run") == "true":
+        return http.respond(HTTPStatus.OK, preview(request))
     owner = event.request_context.identity.api_key_id or "anonymous"
     answer = generator().generate(request, owner, key)
     headers = {"Location": http.path_beside(event, f"/retrieve/{answer.body['qr_id']}")}

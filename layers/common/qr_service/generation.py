@@ -6,7 +6,7 @@ object without a row; it is deleted when the row is known to be absent, and left
 bucket's lifecycle rule when that cannot be known.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -22,10 +22,12 @@ from qr_service.errors import (
     timestamp,
 )
 from qr_service.images import Image, render
+from qr_service.logo import place
 from qr_service.readback import check_contrast, verify
 from qr_service.request import GenerateRequest
 from qr_service.storage import Storage
-from qr_service.symbol import encode
+from qr_service.style import Style
+from qr_service.symbol import Symbol, encode
 from qr_service.telemetry import logger, metrics
 
 
@@ -58,13 +60,13 @@ class Generator:
             if not is_expired(earlier.expires_at, datetime.now(UTC)):
                 return _replay(earlier, request)
             self.database.free_key(earlier.qr_id)
-        image = _proven_image(request)
-        record = _record(request, image, owner, idempotency_key)
-        if not self._store(record, image):
+        proof = prove(request)
+        record = _record(request, proof, owner, idempotency_key)
+        if not self._store(record, proof.image):
             return self._replay_winner(record, request)
         self.cache.put(record.code, record.created_at)
         metrics.add_metric("CodesGenerated", unit="Count", value=1)
-        return Answer(_body(record.code))
+        return Answer(_body(record.code, proof))
 
     def _store(self, record: Record, image: Image) -> bool:
         """Object, then row; False when a concurrent request took the key first."""
@@ -93,20 +95,60 @@ class Generator:
         return _replay(earlier, request)
 
 
-def _proven_image(request: GenerateRequest) -> Image:
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An image that scans; `margin` is the error correction that reading it left."""
+
+    symbol: Symbol
+    style: Style
+    image: Image
+    margin: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a client is told of it."""
+        told = {
+            "version": self.symbol.version,
+            "error_correction": self.symbol.level,
+            "width": self.image.width,
+            "format": self.style.format,
+            "margin": round(self.margin, 2),
+        }
+        if self.style.logo_size is not None:
+            told["logo_size"] = round(self.style.logo_size, 3)
+        return told
+
+
+def prove(request: GenerateRequest) -> Proof:
+    """The image that a request asks for, read back; nothing is stored.
+
+    Raises DataTooLong, Unscannable and BadRequest (too wide).
+    """
+    style = request.style
     try:
-        check_contrast(request.style)
-        symbol = encode(request.data, request.error_correction)
-        image = render(symbol, request.style)
-        verify(image, request.data)
+        check_contrast(style)
+        if style.logo:
+            symbol, size = place(
+                request.data, request.error_correction, style.logo_size
+            )
+            style = replace(style, logo_size=size)
+        else:
+            symbol = encode(request.data, request.error_correction)
+        image = render(symbol, style)
+        margin = verify(image, request.data)
     except Unscannable:
         metrics.add_metric("Unscannable", unit="Count", value=1)
         raise
-    return image
+    return Proof(symbol, style, image, margin)
+
+
+def preview(request: GenerateRequest) -> dict[str, Any]:
+    """What `generate` would answer of the image, and the bits of data to spare."""
+    proof = prove(request)
+    return {**proof.as_dict(), "scans": True, "spare_bits": proof.symbol.spare_bits}
 
 
 def _record(
-    request: GenerateRequest, image: Image, owner: str, idempotency_key: str | None
+    request: GenerateRequest, proof: Proof, owner: str, idempotency_key: str | None
 ) -> Record:
     now = datetime.now(UTC)
     qr_id = str(uuid4())
@@ -115,22 +157,28 @@ def _record(
         expires_at=now.replace(microsecond=0)
         + timedelta(hours=request.expiration_hours),
         object_key=f"codes/{qr_id}.{request.style.format}",
-        content_type=image.content_type,
+        content_type=proof.image.content_type,
     )
+    options = asdict(proof.style)
+    del options["logo"]  # it is in the image; nobody needs it twice
     return Record(
         code=code,
         owner=owner,
         data=request.data,
-        options={"error_correction": request.error_correction, **asdict(request.style)},
+        options={"error_correction": request.error_correction, **options},
         created_at=now,
         idempotency_key=idempotency_key,
         request_digest=request.digest if idempotency_key else None,
-        answer=_body(code) if idempotency_key else None,
+        answer=_body(code, proof) if idempotency_key else None,
     )
 
 
-def _body(code: Code) -> dict[str, Any]:
-    return {"qr_id": code.qr_id, "expires_at": timestamp(code.expires_at)}
+def _body(code: Code, proof: Proof) -> dict[str, Any]:
+    return {
+        "qr_id": code.qr_id,
+        "expires_at": timestamp(code.expires_at),
+        **proof.as_dict(),
+    }
 
 
 def _replay(earlier: EarlierAnswer, request: GenerateRequest) -> Answer:

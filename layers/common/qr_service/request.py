@@ -9,18 +9,20 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from qr_service.colours import TRANSPARENT
 from qr_service.config import Settings
 from qr_service.errors import BadRequest, BodyTooLarge
-from qr_service.style import Style
+from qr_service.logo import decode
+from qr_service.style import Gradient, Shape, Style
 from qr_service.symbol import LEVELS, Level
 
 MAX_BODY = 128 * 1024  # bytes
 
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
+SHAPES: tuple[Shape, ...] = get_args(Shape)
 _LONGEST_SHOWN = 64  # characters of a wrong value that an error repeats
 
 Choice = TypeVar("Choice", bound=str)
@@ -56,11 +58,15 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
         ),
         error_correction=take.choice("error_correction", "M", LEVELS),
         style=Style(
-            format=take.choice("format", "png", ("png",)),
+            format=take.choice("format", "png", ("png", "svg")),
             module_size=take.integer("module_size", 10, 1, 40),
             border=take.integer("border", 4, 2, 20),
             dark=take.colour("dark", "#000000"),
             light=take.colour("light", "#ffffff", transparent=True),
+            shape=take.choice("shape", "square", SHAPES),
+            gradient=take.gradient("gradient"),
+            logo=take.logo("logo"),
+            logo_size=take.fraction("logo_size", 0.05, 0.5, goes_with="logo"),
         ),
         digest=_digest(fields),
     )
@@ -181,6 +187,41 @@ class _Taker:
         if not _COLOUR.fullmatch(value):
             raise _out_of_range(name, value, allowed)
         return value.lower()
+
+    def gradient(self, name: str) -> Gradient | None:
+        value = self._take(name, None)
+        if name not in self._fields:
+            return None
+        if not isinstance(value, dict):
+            raise _wrong_type(name, value, 'an object, {"type": ..., "to": ...}')
+        take = _Taker(value)
+        types: tuple[Literal["linear", "radial"], ...] = ("linear", "radial")
+        gradient = Gradient(take.choice("type", "linear", types), take.colour("to", ""))
+        take.refuse_the_rest()
+        return gradient
+
+    def logo(self, name: str) -> bytes | None:
+        value = self._take(name, None)
+        if name not in self._fields:
+            return None
+        if not isinstance(value, str):
+            raise _wrong_type(name, value, "a data URL")
+        return decode(value)
+
+    def fraction(
+        self, name: str, least: float, most: float, *, goes_with: str
+    ) -> float | None:
+        value = self._take(name, None)
+        if name not in self._fields:
+            return None
+        allowed = f"{least}..{most}"
+        if goes_with not in self._fields:
+            raise _out_of_range(name, value, f"given together with {goes_with}")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise _wrong_type(name, value, f"a number {allowed}")
+        if not least <= value <= most:
+            raise _out_of_range(name, value, allowed)
+        return float(value)
 
     def refuse_the_rest(self) -> None:
         unknown = sorted(set(self._fields) - set(self._known))

@@ -92,11 +92,21 @@ def _tile(context: int, shape: Shape, module_size: int) -> Image.Image:
         draw.rectangle(whole, fill=255)
     elif shape == "gapped":
         draw.rectangle((gap, gap, side - gap - 1, side - gap - 1), fill=255)
-    elif shape == "circle":
-        draw.ellipse(whole, fill=255)
     else:
-        up, down = not context & _ABOVE, not context & _BELOW
-        left, right = not context & _LEFT, not context & _RIGHT
-        corners = (up and left, up and right, down and right, down and left)
-        draw.rounded_rectangle(whole, side // 2, fill=255, corners=corners)
+        draw.ellipse(whole, fill=255)
+        if shape == "rounded":
+            _fill_corners(draw, context, side)
     return tile.resize((module_size, module_size), Image.Resampling.BOX)
+
+
+def _fill_corners(draw: ImageDraw.ImageDraw, context: int, side: int) -> None:
+    """A corner stays round where neither neighbour beside it is dark."""
+    half = side // 2
+    for neighbours, x, y in (
+        (_ABOVE | _LEFT, 0, 0),
+        (_ABOVE | _RIGHT, half, 0),
+        (_BELOW | _LEFT, 0, half),
+        (_BELOW | _RIGHT, half, half),
+    ):
+        if context & neighbours:
+            draw.rectangle((x, y, x + half - 1, y + half - 1), fill=255)

@@ -41,13 +41,14 @@ class Symbol:
     """A QR symbol without its quiet zone.
 
     `rows` are its rows from the top, each a text of `size` characters: "1" for a dark
-    module, "0" for a light one.
+    module, "0" for a light one. `spare_bits` is how much more data it could hold.
     """
 
     version: int
     level: Level
     mask: int
     rows: tuple[str, ...]
+    spare_bits: int
 
     @property
     def size(self) -> int:
@@ -78,7 +79,8 @@ def encode(data: str, error_correction: Level = "M", least_version: int = 1) -> 
     )
     codewords = _codewords(segments, version, level)
     mask, rows = draw(codewords, version, INDICATOR[level])
-    return Symbol(version, level, mask, rows)
+    spare = capacity(version, level) - _length(segments, version)
+    return Symbol(version, level, mask, rows, spare)
 
 
 def choices(data: str, error_correction: Level) -> Iterator[tuple[int, Level]]:
