@@ -8,7 +8,7 @@ running awslambdaric in this virtual environment, which also stands in for the l
 dependencies. Not emulated: the memory limit, the read-only file system, Amazon Linux.
 
 It leans on SAM's internals (`InvokeContext`, the arguments of `LambdaRuntime.invoke`):
-the version is pinned, and tests/unit/local/test_sam.py fails when they change.
+the version is pinned, and tests/e2e/test_sam.py fails when they change.
 """
 
 import http.client

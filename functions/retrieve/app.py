@@ -11,7 +11,7 @@ from qr_service.cache import Cache
 from qr_service.config import settings
 from qr_service.database import Database
 from qr_service.errors import timestamp
-from qr_service.links import Links
+from qr_service.presigned import PresignedUrls
 from qr_service.retrieval import Retriever
 
 app = http.resolver()
@@ -20,21 +20,20 @@ app = http.resolver()
 @cache
 def retriever() -> Retriever:
     """The retriever of this execution environment."""
-    return Retriever(Database(settings()), Links(settings()), Cache(settings()))
+    return Retriever(Database(settings()), PresignedUrls(settings()), Cache(settings()))
 
 
-@app.get("/retrieve/<qr_id>")
-def retrieve(qr_id: str) -> Response[str]:
+@app.get("/retrieve/{qr_id}")
+def retrieve() -> Response[str]:
     """200 with the URL of the image; 302 to it where an image is asked for."""
-    # The router's own text of it lacks a final newline.
-    link = retriever().retrieve(app.current_event.path_parameters.get("qr_id", qr_id))
+    code = retriever().retrieve(app.current_event.path_parameters["qr_id"])
     body = {
-        "qr_code": link.url,
-        "expires_at": timestamp(link.expires_at),
-        "url_expires_at": timestamp(link.url_expires_at),
+        "qr_code": code.url,
+        "expires_at": timestamp(code.expires_at),
+        "url_expires_at": timestamp(code.url_expires_at),
     }
     if _wants_image(app.current_event):
-        headers = {"Vary": "Accept", "Location": link.url}
+        headers = {"Vary": "Accept", "Location": code.url}
         return http.respond(HTTPStatus.FOUND, body, headers)
     return http.respond(HTTPStatus.OK, body, {"Vary": "Accept"})
 

@@ -5,11 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from local.processes import descendants, kill, wait_until
 from local.stack import PROJECT
@@ -101,13 +98,3 @@ class Launcher:
                 self.process.wait(30)
             finally:
                 kill(family)
-
-
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    """The running system; for tests that leave it as it is."""
-    launcher = Launcher(tmp_path_factory.mktemp("service"))
-    try:
-        yield launcher.start()
-    finally:
-        launcher.discard()

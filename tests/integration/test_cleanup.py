@@ -4,6 +4,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import psycopg2
 import pytest
 from qr_service import events
 from qr_service.cleanup import Cleaner, Report
@@ -125,6 +126,21 @@ def test_two_runs_at_once_share_the_work(functions, expired, bucket, database):
         reports = [run.result() for run in runs]
     assert sum(report.erased for report in reports) == 60
     assert bucket.keys() == set()
+
+
+def test_rows_that_another_run_holds_are_passed_over(
+    functions, expired, servers, database
+):
+    held, _ = expired(2)
+    connection = psycopg2.connect(servers.postgresql.url("qr_admin"))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM qr_codes WHERE id = %s FOR UPDATE", (held,))
+            report = functions.clean_up()
+    finally:
+        connection.close()
+    assert (report["erased"], report["remaining"]) == (1, 1)
+    assert database("SELECT id FROM qr_codes WHERE data IS NOT NULL") == [(held,)]
 
 
 def test_a_crash_before_the_commit_leaves_the_work_for_the_next_run(

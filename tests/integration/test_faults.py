@@ -10,8 +10,11 @@ from contextlib import contextmanager
 
 import psycopg2
 import pytest
+import redis
+from qr_service.database import Database
 
-from local.processes import free_port
+from local.processes import free_port, wait_until
+from local.servers import Valkey
 from tests.gateway import get_health, get_retrieve, post_generate
 from tests.integration.conftest import environment, forget
 
@@ -25,6 +28,16 @@ def _connected(functions, database, bucket):
     assert get_health(functions.retrieve).status == 200
     database("TRUNCATE qr_codes")
     bucket.empty()
+
+
+@contextmanager
+def admin_cursor(servers):
+    connection = psycopg2.connect(servers.postgresql.url("qr_admin"))
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
 
 
 @contextmanager
@@ -51,10 +64,44 @@ def seconds(call):
     return time.monotonic() - start, reply
 
 
+class ValkeyCluster(Valkey):
+    """A cluster of one node: what ElastiCache Serverless looks like to a client."""
+
+    def command(self):
+        bus = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+        return [*super().command(), *bus]
+
+    def start(self, seconds=30):
+        super().start(seconds)
+        with redis.Redis(port=self.port, decode_responses=True) as node:
+            if node.cluster("info")["cluster_slots_assigned"] == "0":
+                node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            assert wait_until(lambda: node.cluster("info")["cluster_state"] == "ok", 10)
+
+
+@pytest.fixture(params=["single node", "cluster"])
+def valkey(request, servers, tmp_path, monkeypatch):
+    """The cache of the functions, in both protocols."""
+    if request.param == "single node":
+        yield servers.valkey
+        return
+    cluster = ValkeyCluster(tmp_path / "cluster", free_port())
+    cluster.start()
+    monkeypatch.setenv("REDIS_PORT", str(cluster.port))
+    monkeypatch.setenv("REDIS_CLUSTER", "true")
+    forget()
+    yield cluster
+    cluster.stop()
+
+
 @pytest.mark.parametrize("fault", ["killed", "hung"])
-def test_without_the_cache_everything_goes_on(functions, servers, fault, log):
+@pytest.mark.parametrize("warm", [True, False])
+def test_without_the_cache_everything_goes_on(functions, valkey, fault, warm, log):
     qr_id = post_generate(functions.generate, BODY).body["qr_id"]
-    away = killed(servers.valkey) if fault == "killed" else hung(servers.valkey.pid)
+    assert get_health(functions.retrieve).body["cache"] == "ok"
+    if not warm:
+        forget()
+    away = killed(valkey) if fault == "killed" else hung(valkey.pid)
     with away:
         for _ in range(3):
             assert get_retrieve(functions.retrieve, qr_id).status == 200
@@ -62,6 +109,17 @@ def test_without_the_cache_everything_goes_on(functions, servers, fault, log):
         assert get_health(functions.retrieve).body["cache"] == "unavailable"
     passed_over = [line for line in log() if line["message"] == "cache passed over"]
     assert len(passed_over) == 2, "once by generate and once by retrieve"
+
+
+@pytest.mark.parametrize(
+    "value", ["not JSON", "[]", "{}", "\xff", '{"expires_at": "soon"}']
+)
+def test_a_cached_value_of_another_release_is_a_miss(functions, servers, value):
+    qr_id = post_generate(functions.generate, BODY).body["qr_id"]
+    with redis.Redis(port=servers.valkey.port) as cache:
+        cache.set(f"qr:{qr_id}", value.encode("latin-1"))
+        assert get_retrieve(functions.retrieve, qr_id).status == 200
+        assert b"object_key" in cache.get(f"qr:{qr_id}"), "it is written anew"
 
 
 def test_the_cache_is_used_again_after_a_while(functions, servers, monkeypatch):
@@ -243,15 +301,55 @@ def test_a_client_that_repeats_after_a_503_gets_the_one_code(
 
 
 def test_a_statement_that_the_server_refuses_is_not_repeated(
-    functions, database, servers, bucket
+    functions, servers, bucket
 ):
-    admin = psycopg2.connect(servers.postgresql.url("qr_admin"))
-    try:
-        with admin.cursor() as cursor:
-            cursor.execute("LOCK TABLE qr_codes IN ACCESS EXCLUSIVE MODE")
-            took, reply = seconds(lambda: post_generate(functions.generate, BODY))
-    finally:
-        admin.close()
+    with admin_cursor(servers) as cursor:
+        cursor.execute("LOCK TABLE qr_codes IN ACCESS EXCLUSIVE MODE")
+        took, reply = seconds(lambda: post_generate(functions.generate, BODY))
     assert reply.status == 503
     assert took < 5, "one lock_timeout, not two"
     assert bucket.keys() == set(), "the row is known to be absent"
+
+
+def test_a_commit_that_cannot_be_looked_up_keeps_its_object(
+    functions, database, bucket, cut, monkeypatch
+):
+    cut("after", again=True)
+    monkeypatch.setattr(
+        Database, "_EXISTS", "SELECT pg_sleep(10) FROM qr_codes WHERE id = %(id)s"
+    )
+    reply = post_generate(functions.generate, BODY)  # until the statement_timeout
+    assert reply.status == 503
+    assert [f"codes/{row[0]}.png" for row in database("SELECT id FROM qr_codes")] == [
+        *bucket.keys()
+    ]
+
+
+def test_a_demoted_writer_is_left_for_the_new_one(functions, database, bucket):
+    database("ALTER ROLE qr_app SET default_transaction_read_only = on")
+    forget()  # the setting is that of new connections
+    try:
+        assert post_generate(functions.generate, BODY).status == 503
+    finally:
+        database("ALTER ROLE qr_app RESET default_transaction_read_only")
+    assert bucket.keys() == set()
+    assert post_generate(functions.generate, BODY).status == 201
+
+
+def test_a_refused_insert_leaves_no_object(functions, database, bucket):
+    database("REVOKE INSERT ON qr_codes FROM qr_app")
+    try:
+        assert post_generate(functions.generate, BODY).status == 500
+    finally:
+        database("GRANT INSERT ON qr_codes TO qr_app")
+    assert bucket.keys() == set()
+
+
+def test_a_connection_that_was_idle_for_long_is_not_trusted(
+    functions, database, monkeypatch
+):
+    connections = "SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'"
+    before = database(connections)
+    monkeypatch.setattr("qr_service.database.IDLE", -1.0)
+    assert get_health(functions.retrieve).status == 200
+    assert set(database(connections)) != set(before)

@@ -1,14 +1,19 @@
 """From a text to a URL to an image that scans, with the real handlers and servers."""
 
 import json
+import os
 import re
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from qr_service.codes import Code
+from qr_service.config import Settings
+from qr_service.presigned import PresignedUrls
 from qr_service.readback import read
 
 from tests.gateway import Context, event, get_health, get_retrieve, post_generate
@@ -17,6 +22,7 @@ from tests.scanners import needs_zbar, zbar_reads
 
 pytestmark = pytest.mark.usefixtures("functions", "database", "bucket")
 
+NOW = datetime.now(UTC).replace(microsecond=0)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -113,8 +119,10 @@ def test_a_tampered_or_foreign_or_expired_url_is_refused(functions, database, bu
     assert status_of(flipped) == 403
     assert status_of(url.replace(qr_id, "other", 1)) == 403
     assert status_of(url.partition("?")[0]) == 403
-    older = re.sub(r"X-Amz-Date=\d{8}T", "X-Amz-Date=20200101T", url)
-    assert status_of(older) == 403
+    code = Code(qr_id, NOW + timedelta(days=1), f"codes/{qr_id}.png", "image/png")
+    signer = PresignedUrls(Settings.from_env(os.environ))
+    assert status_of(signer.sign(code, NOW)[0]) == 200
+    assert status_of(signer.sign(code, NOW - timedelta(minutes=20))[0]) == 403
 
 
 @pytest.mark.parametrize(
@@ -164,6 +172,22 @@ def test_what_has_expired_is_410_at_once(functions, database, warm, servers):
         reply = get_retrieve(functions.retrieve, qr_id, headers)
         assert (reply.status, reply.body["code"]) == (410, "expired")
         assert reply.body["expired_at"] == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_the_cache_forgets_a_code_when_it_expires(functions, servers):
+    qr_id = made(functions, expiration_hours=2)
+    with redis.Redis(port=servers.valkey.port) as cache:
+        assert 7100 < cache.ttl(f"qr:{qr_id}") <= 7200
+
+
+def test_the_cache_remembers_for_minutes_that_a_code_has_expired(
+    functions, database, servers
+):
+    qr_id = made(functions)
+    age(database, servers, qr_id, NOW - timedelta(hours=1), cached=False)
+    assert get_retrieve(functions.retrieve, qr_id).status == 410
+    with redis.Redis(port=servers.valkey.port) as cache:
+        assert 290 < cache.ttl(f"qr:{qr_id}") <= 300
 
 
 def test_a_url_dies_with_its_code(functions, database, servers):

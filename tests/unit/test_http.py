@@ -92,7 +92,8 @@ def test_an_unknown_route_is_a_problem_too():
         ("/generate", "/generate", "/retrieve/1"),
         ("/dev/generate", "/generate", "/dev/retrieve/1"),
         ("/dev/generate/", "/generate/", "/dev/retrieve/1"),
-        ("/codes/v1/generate", "/generate", "/codes/v1/retrieve/1"),
+        # A custom domain's base path is in both.
+        ("/codes/v1/generate", "/codes/v1/generate", "/codes/v1/retrieve/1"),
     ],
 )
 def test_links_keep_the_stage_or_base_path(called, path, beside):
@@ -100,6 +101,12 @@ def test_links_keep_the_stage_or_base_path(called, path, beside):
     request["requestContext"]["path"] = called
     request["headers"]["Host"] = "evil.example"
     assert http.path_beside(APIGatewayProxyEvent(request), "/retrieve/1") == beside
+
+
+def test_a_custom_domains_base_path_does_not_matter():
+    request = event("retrieve/health") | {"path": "/codes/v1/health"}
+    answer = api(lambda: http.respond(200, {}))(request, Context())
+    assert answer["statusCode"] == 200
 
 
 def test_a_base64_body_is_decoded():

@@ -1,9 +1,16 @@
+import base64
 import json
 
 import pytest
 from qr_service.errors import BadRequest, BodyTooLarge
 from qr_service.request import MAX_BODY, check_idempotency_key, parse
-from qr_service.style import Style
+from qr_service.style import Gradient, Style
+
+# A PNG of one red pixel.
+LOGO = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8"
+    "z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
+)
 
 
 def body(**fields):
@@ -21,23 +28,38 @@ def test_defaults_are_those_of_the_contract(settings):
     assert request.data == "https://example.com"
     assert request.expiration_hours == 24
     assert request.error_correction == "M"
-    assert request.style == Style("png", 10, 4, "#000000", "#ffffff")
+    assert request.style == Style()
+    assert Style() == Style("png", 10, 4, "#000000", "#ffffff", "square", None, None)
 
 
 def test_every_field_is_taken(settings):
     raw = body(
         expiration_hours=8760,
         error_correction="H",
-        format="png",
+        format="svg",
         module_size=40,
         border=20,
         dark="#1A3C8F",
         light="transparent",
+        shape="rounded",
+        gradient={"type": "radial", "to": "#8B0000"},
+        logo=LOGO,
+        logo_size=0.25,
     )
     request = parse(raw, settings)
     assert request.expiration_hours == 8760
     assert request.error_correction == "H"
-    assert request.style == Style("png", 40, 20, "#1a3c8f", "transparent")
+    assert request.style == Style(
+        format="svg",
+        module_size=40,
+        border=20,
+        dark="#1a3c8f",
+        light="transparent",
+        shape="rounded",
+        gradient=Gradient("radial", "#8b0000"),
+        logo=base64.b64decode(LOGO.partition(",")[2]),
+        logo_size=0.25,
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +101,7 @@ def test_what_is_no_json_object_is_refused(raw, settings):
         ({"error_correction": "X"}, "out_of_range", "error_correction"),
         ({"error_correction": "m"}, "out_of_range", "error_correction"),
         ({"error_correction": 1}, "invalid_type", "error_correction"),
-        ({"format": "svg"}, "out_of_range", "format"),
+        ({"format": "pdf"}, "out_of_range", "format"),
         ({"module_size": 0}, "out_of_range", "module_size"),
         ({"module_size": 41}, "out_of_range", "module_size"),
         ({"border": 1}, "out_of_range", "border"),
@@ -89,8 +111,19 @@ def test_what_is_no_json_object_is_refused(raw, settings):
         ({"dark": "#00000"}, "out_of_range", "dark"),
         ({"dark": "#000000\n"}, "out_of_range", "dark"),
         ({"light": 0xFFFFFF}, "invalid_type", "light"),
-        ({"shape": "rounded"}, "unknown_field", "shape"),
-        ({"logo": "data:image/png;base64,"}, "unknown_field", "logo"),
+        ({"shape": "star"}, "out_of_range", "shape"),
+        ({"gradient": "#ff0000"}, "invalid_type", "gradient"),
+        ({"gradient": {"type": "radial"}}, "missing_field", "to"),
+        ({"gradient": {"to": "red"}}, "out_of_range", "to"),
+        ({"gradient": {"to": "#8b0000", "type": "conic"}}, "out_of_range", "type"),
+        ({"gradient": {"to": "#8b0000", "from": "#000000"}}, "unknown_field", "from"),
+        ({"logo": "https://example.com/logo.png"}, "out_of_range", "logo"),
+        ({"logo": "data:image/svg+xml;base64,PHN2Zz4="}, "out_of_range", "logo"),
+        ({"logo": 5}, "invalid_type", "logo"),
+        ({"logo_size": 0.2}, "out_of_range", "logo_size"),
+        ({"logo": LOGO, "logo_size": "0.2"}, "invalid_type", "logo_size"),
+        ({"logo": LOGO, "logo_size": True}, "invalid_type", "logo_size"),
+        ({"logo": LOGO, "logo_size": 0.6}, "out_of_range", "logo_size"),
         ({"Data": "x"}, "unknown_field", "Data"),
     ],
 )

@@ -21,11 +21,14 @@ from qr_service.config import Settings
 from qr_service.sigv4 import EMPTY_PAYLOAD, Credentials, presign
 from qr_service.telemetry import describe, logger
 
-CONNECT_TIMEOUT = 0.2  # seconds, TLS handshake included
-ANSWER_TIMEOUT = 0.1
+CONNECT_TIMEOUT = 0.2  # seconds, of TCP
+ANSWER_TIMEOUT = 0.1  # of each step after that, the TLS handshake's too
 SKIP_SECONDS = 5.0
 # For how long an expired code is remembered as expired; a tombstone lives for days.
 EXPIRED_SECONDS = 300
+
+# The cluster client's own exceptions are no RedisError.
+_FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
 Result = TypeVar("Result")
 
@@ -41,15 +44,7 @@ class Cache:
     def get(self, qr_id: str) -> Code | None:
         """The code, or its tombstone; None when it is not cached, or cannot be told."""
         text = self._ask(lambda client: client.get(f"qr:{qr_id}"))
-        if text is None:
-            return None
-        value = json.loads(text)
-        return Code(
-            qr_id,
-            datetime.fromtimestamp(value["expires_at"], UTC),
-            value["object_key"],
-            value["content_type"],
-        )
+        return None if text is None else _decoded(qr_id, text)
 
     def put(self, code: Code, now: datetime) -> None:
         """Keeps a code to the end of its life; an expired one for EXPIRED_SECONDS."""
@@ -79,10 +74,25 @@ class Cache:
             if self._client is None:
                 self._client = _connect(self._settings)
             return command(self._client)
-        except (redis.RedisError, OSError) as error:
+        except _FAILURES as error:
             self._skip_until = time.monotonic() + SKIP_SECONDS
             logger.warning("cache passed over", **describe(error))
             return None
+
+
+def _decoded(qr_id: str, text: bytes) -> Code | None:
+    """The cached code; None when another release wrote it otherwise, or worse."""
+    try:
+        value = json.loads(text)
+        return Code(
+            qr_id,
+            datetime.fromtimestamp(value["expires_at"], UTC),
+            value["object_key"],
+            value["content_type"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("cached value not understood", **describe(error))
+        return None
 
 
 class _IamToken(CredentialProvider):
@@ -119,7 +129,6 @@ def _connect(settings: Settings) -> Any:
         "socket_timeout": ANSWER_TIMEOUT,
         # Left to itself the client tries ten times, for seconds.
         "retry": Retry(NoBackoff(), 0),
-        "decode_responses": True,
         "protocol": 2,
         "driver_info": None,
     }

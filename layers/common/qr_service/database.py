@@ -25,6 +25,9 @@ from qr_service.sigv4 import EMPTY_PAYLOAD, Credentials, presign
 from qr_service.telemetry import describe, logger
 
 TIMEOUT = 5.0  # seconds; the role's own statement_timeout is just below
+# Seconds after which a connection is not trusted: its peer may have gone without a word
+# while the environment was frozen, and finding out would take TIMEOUT.
+IDLE = 300.0
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError)
 
 Row = tuple[Any, ...]
@@ -61,6 +64,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection: extensions.connection | None = None
+        self._used_at = 0.0
 
     _PING = "SELECT 1"
 
@@ -135,7 +139,10 @@ class Database:
         if self._run(self._INSERT, parameters):
             return True
         # A conflict on the id means that the first of two attempts did commit.
-        return bool(self._run(self._EXISTS, {"id": code.qr_id}))
+        try:
+            return bool(self._run(self._EXISTS, {"id": code.qr_id}))
+        except DatabaseUnavailable:
+            raise DatabaseUnavailable(maybe_executed=True) from None
 
     _LOCK_EXPIRED = """
         SELECT id, expires_at, object_key FROM qr_codes
@@ -172,12 +179,15 @@ class Database:
         cursor.execute(Database._ERASE, {"ids": list(ids)})
 
     _COUNT_EXPIRED = """
-        SELECT count(*) FROM qr_codes WHERE expires_at <= now() AND erased_at IS NULL
+        SELECT count(*) FROM (
+            SELECT FROM qr_codes WHERE expires_at <= now() AND erased_at IS NULL
+            LIMIT %(limit)s
+        ) AS expired
     """
 
-    def count_expired(self) -> int:
-        """Codes that have expired and are not erased yet."""
-        return int(self._run(self._COUNT_EXPIRED, {})[0][0])
+    def count_expired(self, limit: int) -> int:
+        """Codes that have expired and are not erased yet; counted up to `limit`."""
+        return int(self._run(self._COUNT_EXPIRED, {"limit": limit})[0][0])
 
     _PURGE = """
         DELETE FROM qr_codes WHERE id IN (
@@ -221,22 +231,34 @@ class Database:
                 with connection.cursor() as cursor:
                     cursor.execute(statement, parameters)
                     return cursor.fetchall() if cursor.description else []
+            except psycopg2.errors.ReadOnlySqlTransaction as error:
+                # A writer that was demoted: the next connection finds the new one.
+                logger.warning("database is read-only", **describe(error))
+                connection.close()
             except _LOST as error:
                 logger.warning("database lost", **describe(error))
                 if not connection.closed:  # an answer: refused, and rolled back
                     raise DatabaseUnavailable(maybe_executed=sent) from None
-                self._connection = None
                 sent = True
                 if isinstance(error, TimeoutError):
                     break
-        raise DatabaseUnavailable(maybe_executed=True)
+            except psycopg2.Error as error:
+                if not sent:
+                    raise
+                logger.warning("database refused a repetition", **describe(error))
+                break
+        raise DatabaseUnavailable(maybe_executed=sent)
 
     def _connect(self) -> extensions.connection:
+        """The connection, or a new one when it is closed or was idle for IDLE."""
+        now = time.monotonic()
+        if self._connection is not None and now - self._used_at > IDLE:
+            self._connection.close()
+        self._used_at = now
         if self._connection is None or self._connection.closed:
             extensions.set_wait_callback(_wait)
-            connection = connect(self._settings)
-            connection.autocommit = True
-            self._connection = connection
+            self._connection = connect(self._settings)
+            self._connection.autocommit = True
         return self._connection
 
 
@@ -269,7 +291,7 @@ def connect(settings: Settings) -> extensions.connection:
 def _token(settings: Settings) -> str:
     target = extensions.parse_dsn(settings.database_url)
     return presign(
-        f"{target['host']}:{target['port']}",
+        f"{target['host']}:{target.get('port', 5432)}",
         "/",
         {"Action": "connect", "DBUser": target["user"]},
         service="rds-db",

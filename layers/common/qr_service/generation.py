@@ -71,12 +71,15 @@ class Generator:
     def _store(self, record: Record, image: Image) -> bool:
         """Object, then row; False when a concurrent request took the key first."""
         key = record.code.object_key
-        self.storage.put(key, image.body, image.content_type)
         try:
+            self.storage.put(key, image.body, image.content_type)
             stored = self.database.insert(record)
         except DatabaseUnavailable as error:
             if not error.maybe_executed:
                 self._discard(key)
+            raise
+        except Exception:  # before the INSERT, or refused by the database
+            self._discard(key)
             raise
         if not stored:
             self._discard(key)

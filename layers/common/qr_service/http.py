@@ -96,11 +96,10 @@ def path_beside(event: APIGatewayProxyEvent, path: str) -> str:
     """`path` of this API as the client has to write it.
 
     That is with the stage, or the base path of a custom domain, under which the event's
-    own resource was called.
+    own resource was called; it must be one without parameters.
     """
-    called = event.request_context.path or event.path
-    prefix = called.removesuffix("/").removesuffix(event.path.rstrip("/"))
-    return f"{prefix}{path}"
+    called = event.request_context.path or ""
+    return called.removesuffix("/").removesuffix(event.resource) + path
 
 
 def entrypoint(app: APIGatewayRestResolver) -> Handler:
@@ -110,11 +109,15 @@ def entrypoint(app: APIGatewayRestResolver) -> Handler:
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         started = time.perf_counter()
+        origin = settings().cors_allow_origin
+        # The gateway has routed already: its resource names the route, whereas the path
+        # may begin with a custom domain's base path, and hold any character.
+        event = {**event, "path": event["resource"]}
         # The id that problem documents and the gateway's access log give.
         logger.append_keys(request_id=event["requestContext"]["requestId"])
         response = app.resolve(event, context)
         headers = response["multiValueHeaders"]
-        headers["Access-Control-Allow-Origin"] = [settings().cors_allow_origin]
+        headers["Access-Control-Allow-Origin"] = [origin]
         headers["Access-Control-Expose-Headers"] = [_EXPOSED_HEADERS]
         status = response["statusCode"]
         metrics.add_metric("ServerErrors", unit="Count", value=int(status >= 500))

@@ -177,9 +177,15 @@ class _Taker:
             raise _out_of_range(name, value, list(choices))
         return value
 
-    def colour(self, name: str, default: str, *, transparent: bool = False) -> str:
+    def colour(
+        self, name: str, default: str | None, *, transparent: bool = False
+    ) -> str:
         value = self._take(name, default)
         allowed = f"#RRGGBB or {TRANSPARENT}" if transparent else "#RRGGBB"
+        if value is None and name not in self._fields:
+            raise BadRequest(
+                "missing_field", f"{name} is required.", field=name, allowed=allowed
+            )
         if not isinstance(value, str):
             raise _wrong_type(name, value, allowed)
         if transparent and value == TRANSPARENT:
@@ -196,7 +202,9 @@ class _Taker:
             raise _wrong_type(name, value, 'an object, {"type": ..., "to": ...}')
         take = _Taker(value)
         types: tuple[Literal["linear", "radial"], ...] = ("linear", "radial")
-        gradient = Gradient(take.choice("type", "linear", types), take.colour("to", ""))
+        gradient = Gradient(
+            take.choice("type", "linear", types), take.colour("to", None)
+        )
         take.refuse_the_rest()
         return gradient
 

@@ -11,13 +11,13 @@ from qr_service.cache import Cache
 from qr_service.codes import Code, check_qr_id
 from qr_service.database import Database
 from qr_service.errors import Expired, NotFound
-from qr_service.links import Links
+from qr_service.presigned import PresignedUrls
 from qr_service.telemetry import metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A presigned URL and when it dies, at the latest with its code."""
+class Retrieved:
+    """A presigned URL, when it dies, and when the code does, at the latest then."""
 
     url: str
     url_expires_at: datetime
@@ -29,18 +29,18 @@ class Retriever:
     """Finds codes."""
 
     database: Database
-    links: Links
+    urls: PresignedUrls
     cache: Cache
 
-    def retrieve(self, qr_id: str) -> Link:
+    def retrieve(self, qr_id: str) -> Retrieved:
         """Raises BadRequest, NotFound, Expired and DatabaseUnavailable."""
         check_qr_id(qr_id)
         code = self._find(qr_id)
         now = datetime.now(UTC)
         if code.is_expired(now):
             raise Expired(code.expires_at)
-        url, url_expires_at = self.links.sign(code, now)
-        return Link(url, url_expires_at, code.expires_at)
+        url, url_expires_at = self.urls.sign(code, now)
+        return Retrieved(url, url_expires_at, code.expires_at)
 
     def health(self) -> dict[str, str]:
         """State of the cache, when the database answers; else DatabaseUnavailable."""

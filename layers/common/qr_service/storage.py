@@ -75,7 +75,7 @@ class Storage:
                 signature_version="s3v4",
                 s3={"addressing_style": "path" if local else "virtual"},
                 connect_timeout=1,
-                read_timeout=5,
+                read_timeout=2,
                 retries={"total_max_attempts": 2, "mode": "standard"},
             ),
         )

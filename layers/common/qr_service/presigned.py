@@ -11,7 +11,7 @@ from qr_service.sigv4 import Credentials, presign
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class PresignedUrls:
     """Signs GET URLs for the bucket of the settings."""
 
     settings: Settings

@@ -1,0 +1,1 @@
+"""`make bench`: what the service costs, beside what others cost, in one run."""

@@ -1,0 +1,145 @@
+"""The libraries to compare with, each as a competent user calls it.
+
+All do equal work: the same level, the smallest version, 10 pixels a module, a border of
+4 modules. A symbol is whatever the library makes of a text before it draws it.
+"""
+
+import ctypes
+import ctypes.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import qrcode
+import qrcode.image.svg
+import segno
+import zxingcpp
+from PIL import Image
+from qr_service.symbol import INDICATOR, LEVELS, Level
+from qrcode.image.styledpil import StyledPilImage
+from qrcode.image.styles.colormasks import RadialGradiantColorMask
+from qrcode.image.styles.moduledrawers.pil import (
+    CircleModuleDrawer,
+    GappedSquareModuleDrawer,
+    RoundedModuleDrawer,
+)
+
+MODULE_SIZE, BORDER = 10, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Text to symbol, and symbol to the files that the library can write."""
+
+    encode: Callable[[str, Level], Any]
+    png: Callable[[Any], bytes] | None = None
+    svg: Callable[[Any], bytes] | None = None
+
+
+def _qrcode(data: str, level: Level) -> Any:
+    code = qrcode.QRCode(
+        error_correction=INDICATOR[level], box_size=MODULE_SIZE, border=BORDER
+    )
+    code.add_data(data)
+    code.make(fit=True)
+    return code
+
+
+def _qrcode_png(code: Any, **options: Any) -> bytes:
+    file = BytesIO()
+    code.make_image(**options).save(file, "PNG")
+    return file.getvalue()
+
+
+def _qrcode_svg(code: Any) -> bytes:
+    file = BytesIO()
+    code.make_image(image_factory=qrcode.image.svg.SvgPathFillImage).save(file)
+    return file.getvalue()
+
+
+def _segno(data: str, level: Level) -> Any:
+    return segno.make(data, error=level, boost_error=False, micro=False)
+
+
+def _segno_png(code: Any) -> bytes:
+    file = BytesIO()
+    code.save(file, kind="png", scale=MODULE_SIZE, border=BORDER)
+    return file.getvalue()
+
+
+def _segno_svg(code: Any) -> bytes:
+    """The shortest that segno can, with the white paper that ours has too."""
+    file = BytesIO()
+    code.save(
+        file,
+        kind="svg",
+        scale=MODULE_SIZE,
+        border=BORDER,
+        light="#fff",
+        xmldecl=False,
+        svgclass=None,
+        lineclass=None,
+        nl=False,
+    )
+    return file.getvalue()
+
+
+def _zxing(data: str, level: Level) -> Any:
+    return zxingcpp.create_barcode(data, zxingcpp.BarcodeFormat.QRCode, ec_level=level)
+
+
+def _zxing_png(code: Any) -> bytes:
+    pixels = memoryview(code.to_image(scale=MODULE_SIZE))
+    file = BytesIO()
+    Image.frombytes("L", pixels.shape[::-1], pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def _zxing_svg(code: Any) -> bytes:
+    return str(code.to_svg(scale=MODULE_SIZE)).encode()
+
+
+def _libqrencode() -> dict[str, Library]:
+    """libqrencode, when it is installed (Debian: libqrencode4)."""
+    name = ctypes.util.find_library("qrencode")
+    if not name:
+        return {}
+    library = ctypes.CDLL(name)
+    library.QRcode_encodeString.restype = ctypes.c_void_p
+    library.QRcode_free.argtypes = [ctypes.c_void_p]
+    any_version, byte_mode, case_sensitive = 0, 2, 1
+
+    def encode(data: str, level: Level) -> None:
+        symbol = library.QRcode_encodeString(
+            data.encode(), any_version, LEVELS.index(level), byte_mode, case_sensitive
+        )
+        if not symbol:
+            raise ValueError("libqrencode makes no symbol of it")
+        library.QRcode_free(symbol)
+
+    return {"libqrencode": Library(encode)}
+
+
+LIBRARIES: Mapping[str, Library] = {
+    "qrcode": Library(_qrcode, _qrcode_png, _qrcode_svg),
+    "segno": Library(_segno, _segno_png, _segno_svg),
+    "zxing-cpp": Library(_zxing, _zxing_png, _zxing_svg),
+    **_libqrencode(),
+}
+
+# The options of qrcode's `make_image` that look like our style of that name.
+QRCODE_STYLES: Mapping[str, Mapping[str, Any]] = {
+    "rounded": {"module_drawer": RoundedModuleDrawer()},
+    "circle": {"module_drawer": CircleModuleDrawer()},
+    "gapped": {"module_drawer": GappedSquareModuleDrawer()},
+    "gradient": {
+        "color_mask": RadialGradiantColorMask((255, 255, 255), (0, 0, 0), (0, 0, 128))
+    },
+}
+
+
+def styled_png(data: str, level: Level, style: str) -> bytes:
+    """A PNG in one of QRCODE_STYLES, by qrcode."""
+    code = _qrcode(data, level)
+    return _qrcode_png(code, image_factory=StyledPilImage, **QRCODE_STYLES[style])

@@ -1,0 +1,106 @@
+"""Medians of interleaved measurements, and how they stand to their budgets.
+
+Time is CPU time of this process, all its threads and the kernel included: on a shared
+machine it tells more than the clock. Contenders take turns, so that whatever else
+happens on the machine happens to all of them.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any, Literal
+
+OURS = "this service"
+
+# Shorter measurements than this are repeated, and their mean taken.
+LEAST_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a ratio has to reach (`must`) and ought to (`aim`).
+
+    "times faster" is rival / ours and at least that; "share" is ours / rival and at
+    most that.
+    """
+
+    kind: Literal["times faster", "share"]
+    must: float
+    aim: float
+
+    def ratio(self, ours: float, rival: float) -> float:
+        """The ratio that the budget is about."""
+        return rival / ours if self.kind == "times faster" else ours / rival
+
+    def verdict(self, ratio: float) -> Literal["MISSED", "kept", "aim reached"]:
+        """How a ratio stands to the budget."""
+        sign = 1 if self.kind == "times faster" else -1
+        if sign * ratio < sign * self.must:
+            return "MISSED"
+        return "kept" if sign * ratio < sign * self.aim else "aim reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison: `values` by contender, in `unit`; less is better.
+
+    The ratio is that of OURS to `rival`; without a budget it is only told.
+    """
+
+    topic: str
+    subject: str
+    unit: Literal["ms", "bytes"]
+    values: Mapping[str, float]
+    rival: str
+    budget: Budget | None = None
+
+    @property
+    def ratio(self) -> float:
+        """As the budget has it, or how many times faster where there is none."""
+        yardstick = self.budget or Budget("times faster", 0, 0)
+        return yardstick.ratio(self.values[OURS], self.values[self.rival])
+
+    @property
+    def verdict(self) -> str:
+        """How the ratio stands to the budget; empty without one."""
+        return self.budget.verdict(self.ratio) if self.budget else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row with what follows from it, for JSON."""
+        return {**asdict(self), "ratio": round(self.ratio, 3), "verdict": self.verdict}
+
+
+def missed(rows: list[Row]) -> list[str]:
+    """What missed its budget, in words."""
+    return [
+        f"{row.topic}, {row.subject}: {row.ratio:.2f}, must be {row.budget.must:g}"
+        for row in rows
+        if row.budget and row.verdict == "MISSED"
+    ]
+
+
+def interleave(
+    measures: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, float]:
+    """The median of each measure, all of which are taken in turn, `rounds` times."""
+    taken: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            taken[name].append(measure())
+    return {name: median(values) for name, values in taken.items()}
+
+
+def cpu_milliseconds(call: Callable[[], object]) -> Callable[[], float]:
+    """A measure: CPU milliseconds of one call, once caches are warm."""
+    call()
+    first = _seconds(call, 1)
+    times = 1 if first >= LEAST_SECONDS else round(LEAST_SECONDS / first) + 1
+    return lambda: 1000 * _seconds(call, times) / times
+
+
+def _seconds(call: Callable[[], object], times: int) -> float:
+    start = time.process_time()
+    for _ in range(times):
+        call()
+    return time.process_time() - start
