@@ -1,7 +1,7 @@
 """The libraries to compare with, each as a competent user calls it.
 
 All do equal work: the same level, the smallest version, 10 pixels a module, a border of
-4 modules. A symbol is whatever the library makes of a text before it draws it.
+4 modules, black on white. A symbol is what the library makes of a text before it draws.
 """
 
 import ctypes
@@ -16,6 +16,7 @@ import qrcode.image.svg
 import segno
 import zxingcpp
 from PIL import Image
+from pyzbar import pyzbar
 from qr_service.symbol import INDICATOR, LEVELS, Level
 from qrcode.image.styledpil import StyledPilImage
 from qrcode.image.styles.colormasks import RadialGradiantColorMask
@@ -35,6 +36,10 @@ class Library:
     encode: Callable[[str, Level], Any]
     png: Callable[[Any], bytes] | None = None
     svg: Callable[[Any], bytes] | None = None
+
+    def draw(self, write: Callable[[Any], bytes], data: str, level: Level) -> bytes:
+        """Text to file, by `png` or `svg`."""
+        return write(self.encode(data, level))
 
 
 def _qrcode(data: str, level: Level) -> Any:
@@ -143,3 +148,8 @@ def styled_png(data: str, level: Level, style: str) -> bytes:
     """A PNG in one of QRCODE_STYLES, by qrcode."""
     code = _qrcode(data, level)
     return _qrcode_png(code, image_factory=StyledPilImage, **QRCODE_STYLES[style])
+
+
+def read_by_zbar(body: bytes) -> object:
+    """The text of a PNG, by zbar."""
+    return pyzbar.decode(Image.open(BytesIO(body)), [pyzbar.ZBarSymbol.QRCODE])

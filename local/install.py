@@ -46,7 +46,8 @@ def main() -> int:
             return 0
         began = time.monotonic()
         say(f"Installing into .venv/{version}, about a minute ...")
-        if not all([*map(finished, start_all(main_environment))]):
+        done = [*map(finished, start_all(main_environment))]
+        if len(done) < len(REQUIREMENTS) or not all(done):
             return 1
         stamp(main_environment).write_text(digest(main_environment))
         say(f"Installed in {time.monotonic() - began:.0f} s.")

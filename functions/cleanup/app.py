@@ -8,13 +8,15 @@ from qr_service import events
 from qr_service.cleanup import Cleaner
 from qr_service.config import settings
 from qr_service.database import Database
-from qr_service.storage import Storage
+from qr_service.deletion import Deletion
 
 
 @cache
 def cleaner() -> Cleaner:
     """The cleaner of this execution environment."""
-    return Cleaner(Database(settings()), Storage(settings()), settings().tombstone_days)
+    return Cleaner(
+        Database(settings()), Deletion(settings()), settings().tombstone_days
+    )
 
 
 def clean_up(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -108,6 +108,9 @@ class Functions:
 
 
 def forget():
+    """As if the execution environments had ended."""
+    if generate.generator.cache_info().currsize:
+        generate.generator().storage.close()
     for factory in (
         settings,
         generate.generator,

@@ -10,7 +10,7 @@ from qr_service import events
 from qr_service.cleanup import Cleaner, Report
 from qr_service.config import settings
 from qr_service.database import Database
-from qr_service.storage import Storage
+from qr_service.deletion import Deletion
 
 from tests.gateway import get_retrieve, post_generate
 from tests.integration.conftest import age
@@ -39,7 +39,7 @@ def expired(database, bucket):
     return make
 
 
-class RefusingStorage(Storage):
+class RefusingDeletion(Deletion):
     """S3 with objects that cannot be deleted."""
 
     refused: frozenset[str] = frozenset()
@@ -49,8 +49,8 @@ class RefusingStorage(Storage):
         return super().delete(wanted - self.refused) if wanted - self.refused else set()
 
 
-def cleaner(storage=None, batch=1000):
-    return Cleaner(Database(settings()), storage or Storage(settings()), 30, batch)
+def cleaner(deletion=None, batch=1000):
+    return Cleaner(Database(settings()), deletion or Deletion(settings()), 30, batch)
 
 
 def an_hour():
@@ -97,11 +97,11 @@ def test_an_undeletable_object_costs_one_try_and_blocks_nothing(
     functions, expired, bucket, database
 ):
     ids = sorted(expired(12))
-    storage = RefusingStorage(settings())
-    storage.refused = frozenset(f"codes/{qr_id}.png" for qr_id in ids[:6])
-    report = cleaner(storage, batch=3).clean_up(an_hour)
+    deletion = RefusingDeletion(settings())
+    deletion.refused = frozenset(f"codes/{qr_id}.png" for qr_id in ids[:6])
+    report = cleaner(deletion, batch=3).clean_up(an_hour)
     assert report == Report(erased=6, failed=6, purged=0, remaining=6)
-    assert bucket.keys() == storage.refused
+    assert bucket.keys() == deletion.refused
     rows = database("SELECT id FROM qr_codes WHERE data IS NOT NULL ORDER BY id")
     assert [qr_id for (qr_id,) in rows] == ids[:6]
     assert cleaner().clean_up(an_hour).erased == 6
@@ -156,7 +156,7 @@ def test_a_crash_before_the_commit_leaves_the_work_for_the_next_run(
         def erase(cursor, ids):
             raise Crash
 
-    crashing = Cleaner(CrashingDatabase(settings()), Storage(settings()), 30)
+    crashing = Cleaner(CrashingDatabase(settings()), Deletion(settings()), 30)
     with pytest.raises(Crash):
         crashing.clean_up(an_hour)
     assert bucket.keys() == set()

@@ -95,7 +95,10 @@ def test_50_simultaneous_requests_make_one_code_and_one_object(
         generator = Generator(
             Database(settings()), Storage(settings()), Cache(settings())
         )
-        return generator.generate(request, "anonymous", "one key for all")
+        try:
+            return generator.generate(request, "anonymous", "one key for all")
+        finally:
+            generator.storage.close()
 
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(generate, range(50)))

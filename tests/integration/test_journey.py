@@ -121,8 +121,8 @@ def test_a_tampered_or_foreign_or_expired_url_is_refused(functions, database, bu
     assert status_of(url.partition("?")[0]) == 403
     code = Code(qr_id, NOW + timedelta(days=1), f"codes/{qr_id}.png", "image/png")
     signer = PresignedUrls(Settings.from_env(os.environ))
-    assert status_of(signer.sign(code, NOW)[0]) == 200
-    assert status_of(signer.sign(code, NOW - timedelta(minutes=20))[0]) == 403
+    assert status_of(signer.of_image(code, NOW)[0]) == 200
+    assert status_of(signer.of_image(code, NOW - timedelta(minutes=20))[0]) == 403
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def code(life):
 
 
 def test_the_url_names_bucket_object_type_and_file_name(settings):
-    url, _ = PresignedUrls(settings).sign(code(timedelta(hours=1)), NOON)
+    url, _ = PresignedUrls(settings).of_image(code(timedelta(hours=1)), NOON)
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     assert parts.scheme == "https"
@@ -27,7 +27,7 @@ def test_the_url_names_bucket_object_type_and_file_name(settings):
 
 def test_a_local_endpoint_is_addressed_by_path(settings):
     local = replace(settings, s3_endpoint_url="http://127.0.0.1:4566")
-    url, _ = PresignedUrls(local).sign(code(timedelta(hours=1)), NOON)
+    url, _ = PresignedUrls(local).of_image(code(timedelta(hours=1)), NOON)
     assert url.startswith("http://127.0.0.1:4566/codes/codes/id.png?")
 
 
@@ -42,7 +42,7 @@ def test_a_local_endpoint_is_addressed_by_path(settings):
 )
 def test_a_url_outlives_neither_its_code_nor_15_minutes(settings, life, seconds):
     its_code = code(life)
-    url, dies_at = PresignedUrls(settings).sign(its_code, NOON)
+    url, dies_at = PresignedUrls(settings).of_image(its_code, NOON)
     query = parse_qs(urlsplit(url).query)
     assert query["X-Amz-Date"] == ["20260301T120000Z"]
     assert query["X-Amz-Expires"] == [str(seconds)]

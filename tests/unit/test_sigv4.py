@@ -17,7 +17,7 @@ NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 
 
 def botocore_presign(signer, url, credentials, **scope):
-    request = AWSRequest("GET", url)
+    request = AWSRequest(scope.get("method", "GET"), url)
     boto = BotoCredentials(
         credentials.access_key, credentials.secret_key, credentials.token
     )
@@ -47,7 +47,9 @@ def test_signs_object_urls_as_botocore_does(seed):
     parameters = {"response-content-disposition": some_text(rng, 20)}
     region = rng.choice(["eu-west-1", "us-east-1"])
     expires = rng.randint(1, 900)
+    method = rng.choice(["GET", "PUT", "DELETE"])
     ours = presign(
+        method,
         host,
         path,
         parameters,
@@ -67,6 +69,7 @@ def test_signs_object_urls_as_botocore_does(seed):
         auth.S3SigV4QueryAuth,
         f"https://{unsigned.partition('?')[0]}?{bare}",
         credentials,
+        method=method,
         service="s3",
         region=region,
         expires=expires,
@@ -88,6 +91,7 @@ def test_signs_object_urls_as_botocore_does(seed):
 def test_signs_tokens_as_botocore_does(service, host, parameters):
     credentials = Credentials("AKID", "secret", "token/+=")
     ours = presign(
+        "GET",
         host,
         "/",
         parameters,

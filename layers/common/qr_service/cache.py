@@ -104,6 +104,7 @@ class _IamToken(CredentialProvider):
     def get_credentials(self) -> tuple[str, str]:
         settings = self._settings
         token = presign(
+            "GET",
             settings.redis_cache_name,
             "/",
             {

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qr_service.database import Database
-from qr_service.storage import MAX_DELETE, Storage
+from qr_service.deletion import MAX_DELETE, Deletion
 from qr_service.telemetry import logger, metrics
 
 # Kept free at the end of the function's time, for the batch that is under way.
@@ -43,7 +43,7 @@ class Cleaner:
     """Erases expired codes; `batch` is at most MAX_DELETE."""
 
     database: Database
-    storage: Storage
+    deletion: Deletion
     tombstone_days: int
     batch: int = MAX_DELETE
 
@@ -73,7 +73,7 @@ class Cleaner:
             rows = self.database.lock_expired(cursor, after, self.batch)
             if not rows:
                 return None
-            gone = self.storage.delete(key for _, _, key in rows)
+            gone = self.deletion.delete(key for _, _, key in rows)
             erased = [qr_id for qr_id, _, key in rows if key in gone]
             self.database.erase(cursor, erased)
         report.erased += len(erased)

@@ -291,6 +291,7 @@ def connect(settings: Settings) -> extensions.connection:
 def _token(settings: Settings) -> str:
     target = extensions.parse_dsn(settings.database_url)
     return presign(
+        "GET",
         f"{target['host']}:{target.get('port', 5432)}",
         "/",
         {"Action": "connect", "DBUser": target["user"]},

@@ -87,7 +87,7 @@ class Generator:
 
     def _discard(self, key: str) -> None:
         try:
-            self.storage.delete([key])
+            self.storage.delete(key)
         except StorageUnavailable:
             logger.warning("object left to the lifecycle rule", object_key=key)
 

@@ -1,9 +1,10 @@
-"""Presigned URLs of images, signed locally: without a call, and without boto3."""
+"""Presigned URLs of objects, signed locally: without a call, and without boto3."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from qr_service.codes import Code
 from qr_service.config import Settings
@@ -12,35 +13,49 @@ from qr_service.sigv4 import Credentials, presign
 
 @dataclass(frozen=True, slots=True)
 class PresignedUrls:
-    """Signs GET URLs for the bucket of the settings."""
+    """Signs URLs for the bucket of the settings."""
 
     settings: Settings
 
-    def sign(self, code: Code, now: datetime) -> tuple[str, datetime]:
-        """A URL and the moment at which it dies, never later than the code.
+    def of_image(self, code: Code, now: datetime) -> tuple[str, datetime]:
+        """A GET URL, and the moment at which it dies, never later than the code.
 
         `code` has not expired at `now`.
         """
         start = now.replace(microsecond=0)
         life = int((code.expires_at - start).total_seconds())
         seconds = min(self.settings.url_ttl_seconds, life)
-        scheme, host, path = self._address(code.object_key)
         name = code.object_key.rpartition("/")[2]
+        answer = {
+            "response-cache-control": f"private, max-age={seconds}, immutable",
+            "response-content-disposition": f'inline; filename="{name}"',
+            "response-content-type": code.content_type,
+        }
+        url = self.sign("GET", code.object_key, start, seconds, answer)
+        return url.geturl(), start + timedelta(seconds=seconds)
+
+    def sign(
+        self,
+        method: str,
+        key: str,
+        now: datetime,
+        seconds: int,
+        parameters: Mapping[str, str] | None = None,
+    ) -> SplitResult:
+        """The URL of a request for one object, valid for `seconds` from `now`."""
+        scheme, host, path = self._address(key)
         signed = presign(
+            method,
             host,
             path,
-            {
-                "response-cache-control": f"private, max-age={seconds}, immutable",
-                "response-content-disposition": f'inline; filename="{name}"',
-                "response-content-type": code.content_type,
-            },
+            parameters or {},
             service="s3",
             region=self.settings.aws_region,
             credentials=Credentials.from_env(os.environ),
-            now=start,
+            now=now,
             expires=seconds,
         )
-        return f"{scheme}://{signed}", start + timedelta(seconds=seconds)
+        return urlsplit(f"{scheme}://{signed}")
 
     def _address(self, key: str) -> tuple[str, str, str]:
         """Scheme, host and path of an object; path style at a local endpoint."""

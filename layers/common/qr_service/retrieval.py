@@ -39,7 +39,7 @@ class Retriever:
         now = datetime.now(UTC)
         if code.is_expired(now):
             raise Expired(code.expires_at)
-        url, url_expires_at = self.urls.sign(code, now)
+        url, url_expires_at = self.urls.of_image(code, now)
         return Retrieved(url, url_expires_at, code.expires_at)
 
     def health(self) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Credentials:
 
 
 def presign(  # noqa: PLR0913  they are the parts of a signature
+    method: str,
     host: str,
     path: str,
     parameters: Mapping[str, str],
@@ -52,7 +53,7 @@ def presign(  # noqa: PLR0913  they are the parts of a signature
     expires: int,
     payload: str = UNSIGNED_PAYLOAD,
 ) -> str:
-    """`host/path?query` of a signed GET, without a scheme.
+    """`host/path?query` of a signed request, without a scheme.
 
     `host` includes a port that is not the scheme's own, `path` is not yet encoded,
     `now` is in UTC, `expires` in seconds from it.
@@ -74,7 +75,7 @@ def presign(  # noqa: PLR0913  they are the parts of a signature
         for name, value in sorted(signed.items())
     )
     encoded_path = quote(path, safe="/-_.~")
-    canonical = f"GET\n{encoded_path}\n{query}\nhost:{host}\n\nhost\n{payload}"
+    canonical = f"{method}\n{encoded_path}\n{query}\nhost:{host}\n\nhost\n{payload}"
     digest = sha256(canonical.encode()).hexdigest()
     key = f"AWS4{credentials.secret_key}".encode()
     for part in scope.split("/"):

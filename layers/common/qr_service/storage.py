@@ -1,81 +1,82 @@
-"""S3: images are put and deleted, in a bounded time, with a bounded number of tries."""
+"""S3 for single objects: signed requests over one connection that is kept open.
 
-from collections.abc import Iterable
-from functools import cached_property
-from typing import TYPE_CHECKING
+boto3 would cost half of a cold start and 60 % of a request (`make bench`) for what is a
+signature and a PUT; `deletion` uses it, where thousands of objects are at stake.
+"""
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+import http.client
+import ssl
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
 
 from qr_service.config import Settings
 from qr_service.errors import StorageUnavailable
+from qr_service.presigned import PresignedUrls
 from qr_service.telemetry import describe, logger
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
-
-# Of one DeleteObjects request (Amazon S3 API reference).
-MAX_DELETE = 1000
+TIMEOUT = 3.0  # seconds, of connecting and of each answer
+_TRIES = 2
+_SIGNATURE_SECONDS = 60
 
 
 class Storage:
     """The bucket of images."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._urls = PresignedUrls(settings)
+        self._connection: http.client.HTTPConnection | None = None
 
     def put(self, key: str, body: bytes, content_type: str) -> None:
         """Stores an object, or raises StorageUnavailable."""
-        try:
-            self._client.put_object(
-                Bucket=self._settings.qr_bucket,
-                Key=key,
-                Body=body,
-                ContentType=content_type,
-            )
-        except (BotoCoreError, ClientError) as error:
-            logger.warning("object not stored", **describe(error))
-            raise StorageUnavailable from None
+        self._request("PUT", key, body, {"Content-Type": content_type})
 
-    def delete(self, keys: Iterable[str]) -> set[str]:
-        """Deletes up to MAX_DELETE objects; returns the keys that are gone.
+    def delete(self, key: str) -> None:
+        """Deletes an object, if it is there, or raises StorageUnavailable."""
+        self._request("DELETE", key, b"", {})
 
-        A key without an object counts as gone. Raises StorageUnavailable when the
-        whole request fails.
-        """
-        wanted = set(keys)
-        objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in wanted]
-        try:
-            answer = self._client.delete_objects(
-                Bucket=self._settings.qr_bucket,
-                Delete={"Objects": objects, "Quiet": True},
-            )
-        except (BotoCoreError, ClientError) as error:
-            logger.warning("objects not deleted", **describe(error))
-            raise StorageUnavailable from None
-        failures = answer.get("Errors", [])
-        if failures:
-            logger.warning(
-                "some objects not deleted",
-                count=len(failures),
-                aws_error=failures[0].get("Code"),
-            )
-        return wanted - {failure.get("Key", "") for failure in failures}
+    def close(self) -> None:
+        """Closes the connection; the next request opens another one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-    @cached_property
-    def _client(self) -> "S3Client":
-        local = self._settings.s3_endpoint_url
-        return boto3.Session().client(
-            "s3",
-            region_name=self._settings.aws_region,
-            endpoint_url=local or None,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path" if local else "virtual"},
-                connect_timeout=1,
-                read_timeout=2,
-                retries={"total_max_attempts": 2, "mode": "standard"},
-            ),
-        )
+    def _request(
+        self, method: str, key: str, body: bytes, headers: dict[str, str]
+    ) -> None:
+        """Both methods may be repeated: the second time changes nothing."""
+        for _ in range(_TRIES):
+            url = self._urls.sign(method, key, datetime.now(UTC), _SIGNATURE_SECONDS)
+            try:
+                connection = self._connect(url.scheme, url.netloc)
+                connection.request(method, f"{url.path}?{url.query}", body, headers)
+                with connection.getresponse() as response:
+                    response.read()
+            except TimeoutError as error:
+                self._failed(method, **describe(error))
+                break
+            except (OSError, http.client.HTTPException) as error:
+                # A connection that was closed while the environment was frozen, say.
+                self._failed(method, **describe(error))
+                continue
+            if response.status < HTTPStatus.MULTIPLE_CHOICES:
+                return
+            self._failed(method, status=response.status)
+            if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                break
+        raise StorageUnavailable
+
+    def _connect(self, scheme: str, host: str) -> http.client.HTTPConnection:
+        if self._connection is None:
+            if scheme == "https":
+                context = ssl.create_default_context()
+                self._connection = http.client.HTTPSConnection(
+                    host, timeout=TIMEOUT, context=context
+                )
+            else:
+                self._connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
+        return self._connection
+
+    def _failed(self, method: str, **told: Any) -> None:
+        logger.warning("storage request failed", method=method, **told)
+        self.close()

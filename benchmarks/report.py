@@ -1,0 +1,87 @@
+"""The figures as tables on the terminal, as JSON, and as a plot."""
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.libraries import LIBRARIES
+from benchmarks.measure import OURS, Row
+
+_STARTED = time.monotonic()
+_PACKAGES = ("qrcode", "pillow", "segno", "zxing-cpp", "fastapi", "boto3", "redis")
+
+
+def progress(doing: str) -> None:
+    """Tells the developer what is being measured now."""
+    print(f"{time.monotonic() - _STARTED:4.0f} s  {doing} ...", file=sys.stderr)
+
+
+def print_tables(rows: Iterable[Row]) -> None:
+    """A table a topic."""
+    topics: dict[str, list[Row]] = {}
+    for row in rows:
+        topics.setdefault(row.topic, []).append(row)
+    for topic, lines in topics.items():
+        names = list(lines[0].values)
+        unit = "CPU ms" if lines[0].unit == "ms" else "bytes"
+        print(f"\n{topic} ({unit}; ratio to {lines[0].rival})")
+        print("".join(f"{text:>14}" for text in ("", *names, "ratio", "must", "aim")))
+        for row in lines:
+            cells = [row.subject, *(_figure(row.values[name], row) for name in names)]
+            cells.append(f"{row.ratio:.2f}")
+            if row.budget:
+                cells += [f"{row.budget.must:g}", f"{row.budget.aim:g}", row.verdict]
+            print("".join(f"{cell:>14}" for cell in cells))
+    if "libqrencode" not in LIBRARIES:
+        print("\nlibqrencode is not installed (Debian: libqrencode4).")
+
+
+def _figure(value: float, row: Row) -> str:
+    return f"{value:.3f}" if row.unit == "ms" else f"{value:.0f}"
+
+
+def write_json(rows: Iterable[Row], path: Path) -> None:
+    """The rows, and on what they were measured."""
+    document = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "rows": [row.as_dict() for row in rows],
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def draw(rows: Iterable[Row], path: Path) -> None:
+    """Symbols and PNGs by size of text; requests and imports beside the plain way."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  half a second, only for this
+
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    found = list(rows)
+    for axes, topic in ((left, "symbol"), (middle, "PNG")):
+        lines = [row for row in found if row.topic == topic and row.subject[-1] == "B"]
+        sizes = [int(row.subject.split()[0]) for row in lines]
+        for name in lines[0].values:
+            axes.plot(
+                sizes,
+                [row.values[name] for row in lines],
+                marker="o",
+                label=name,
+                linewidth=3 if name == OURS else 1.2,
+            )
+        axes.set(xscale="log", yscale="log", xticks=sizes, xticklabels=sizes)
+        axes.minorticks_off()
+        axes.set(title=f"Text to {topic}", xlabel="bytes of text", ylabel="CPU ms")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    shares = [row for row in found if row.rival in {"plain FastAPI", "naive set"}]
+    labels = [f"{row.topic}: {row.subject}\n(of the {row.rival})" for row in shares]
+    percent = [100 * row.values[OURS] / row.values[row.rival] for row in shares]
+    right.bar_label(right.barh(labels, percent), fmt="%.0f %%", padding=3)
+    right.set(title="CPU, as a share of the plain way's", xlim=(0, 100), xlabel="%")
+    right.invert_yaxis()
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,71 @@
+"""Warm requests against real stores: starts these, and `warm` with them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg2
+from qr_service import migrations
+
+from benchmarks.measure import Budget, Row
+from local.processes import free_port
+from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
+from tests.environment import ENVIRONMENT
+
+BUDGETS = {
+    "generate": Budget("share", 0.5, 0.25),
+    "retrieve": Budget("share", 0.7, 0.4),
+}
+BUCKET = "benchmarks"
+MIGRATIONS = Path("functions/migrate/migrations")
+
+
+def measure_requests(rounds: int) -> Iterator[Row]:
+    """A row a route."""
+    # The developer's own AWS settings are nothing to the functions.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    with TemporaryDirectory() as folder, _stores(Path(folder)) as environment:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.warm", str(rounds)],
+            env=inherited | environment,
+            stdout=subprocess.PIPE,  # the functions' logs, and the medians
+            text=True,
+            check=True,
+        )
+    for route, values in json.loads(done.stdout.splitlines()[-1]).items():
+        yield Row("warm request", route, "ms", values, "plain FastAPI", BUDGETS[route])
+
+
+@contextmanager
+def _stores(folder: Path) -> Iterator[dict[str, str]]:
+    """Runs PostgreSQL, Valkey and S3; gives the functions' environment."""
+    postgresql = PostgreSQL(folder / "postgresql", free_port())
+    valkey = Valkey(folder / "valkey", free_port())
+    s3 = S3(folder / "s3", free_port())
+    servers: list[Server] = [postgresql, valkey, s3]
+    try:
+        for server in servers:
+            server.start()
+        s3.create_bucket(BUCKET)
+        with closing(psycopg2.connect(postgresql.url(ADMIN))) as connection:
+            migrations.apply(connection, migrations.load(MIGRATIONS))
+        yield ENVIRONMENT | {
+            "DATABASE_URL": postgresql.url(),
+            "REDIS_PORT": str(valkey.port),
+            "QR_BUCKET": BUCKET,
+            "S3_ENDPOINT_URL": s3.endpoint_url,
+            "AWS_REGION": s3.region,
+            "AWS_ACCESS_KEY_ID": s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+            "LOG_LEVEL": "INFO",
+            "PLAIN_DATABASE_URL": postgresql.url(ADMIN),  # it makes its own table
+            "PLAIN_FOLDER": str(folder),
+        }
+    finally:
+        for server in servers:
+            server.stop()

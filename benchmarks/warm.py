@@ -1,0 +1,127 @@
+"""What a warm request costs, in a process of its own: `python -m benchmarks.warm`.
+
+`stores` starts it with the functions' environment, and with the address of what the
+plain service needs; the last line that it prints holds the medians, as JSON.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import functions.generate.app as generate
+import functions.retrieve.app as retrieve
+from benchmarks.measure import OURS, cpu_milliseconds, interleave
+from benchmarks.plain_fastapi import create_app
+
+PLAIN = "plain FastAPI"
+EVENTS = Path("events")
+TEXT = "the quick brown fox jumps over the lazy dog and goes on, "
+
+Scope = dict[str, Any]
+
+
+class LambdaContext:
+    """What the handlers are told of their invocation."""
+
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:function"
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+
+class ThisService:
+    """The handlers, called with API Gateway's events."""
+
+    def __init__(self) -> None:
+        self._post = json.loads((EVENTS / "generate/url.json").read_text())
+        self._get = json.loads((EVENTS / "retrieve/json.json").read_text())
+
+    def generate(self, body: str) -> dict[str, Any]:
+        """The body of the 201."""
+        return _answer(generate.handler({**self._post, "body": body}, LambdaContext()))
+
+    def retrieve(self, qr_id: str) -> dict[str, Any]:
+        """The body of the 200."""
+        path = {"path": f"/retrieve/{qr_id}", "pathParameters": {"qr_id": qr_id}}
+        return _answer(retrieve.handler({**self._get, **path}, LambdaContext()))
+
+
+class PlainService:
+    """The FastAPI application, called by ASGI without a server."""
+
+    def __init__(self) -> None:
+        self._app: Callable[..., Awaitable[None]] = create_app(
+            os.environ["PLAIN_DATABASE_URL"],
+            f"redis://127.0.0.1:{os.environ['REDIS_PORT']}",
+            Path(os.environ["PLAIN_FOLDER"]),
+        )
+        self._loop = asyncio.new_event_loop()
+
+    def generate(self, body: str) -> dict[str, Any]:
+        """The body of the 201."""
+        return self._call("POST", "/generate", body.encode())
+
+    def retrieve(self, qr_id: str) -> dict[str, Any]:
+        """The body of the 200."""
+        return self._call("GET", f"/retrieve/{qr_id}", b"")
+
+    def _call(self, method: str, path: str, body: bytes) -> dict[str, Any]:
+        sent: list[dict[str, Any]] = []
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+        }
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        self._loop.run_until_complete(self._app(scope, receive, send))
+        return _answer({"statusCode": sent[0]["status"], "body": sent[1]["body"]})
+
+
+def _answer(response: dict[str, Any]) -> dict[str, Any]:
+    if response["statusCode"] not in {200, 201}:
+        raise AssertionError(response)
+    answer: dict[str, Any] = json.loads(response["body"])
+    return answer
+
+
+def main(rounds: int) -> dict[str, dict[str, float]]:
+    """CPU milliseconds by route and service."""
+    services = {OURS: ThisService(), PLAIN: PlainService()}
+    bodies = (
+        json.dumps({"data": f"{number:08}{TEXT * 3}"[:150], "expiration_hours": 24})
+        for number in itertools.count()
+    )
+    ids = {name: work.generate(next(bodies))["qr_id"] for name, work in services.items()}
+    warm = {
+        "generate": {
+            name: cpu_milliseconds(lambda work=work: work.generate(next(bodies)))
+            for name, work in services.items()
+        },
+        "retrieve": {
+            name: cpu_milliseconds(lambda work=work, qr_id=ids[name]: work.retrieve(qr_id))
+            for name, work in services.items()
+        },
+    }
+    return {route: interleave(measures, rounds) for route, measures in warm.items()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]))))

@@ -1,0 +1,79 @@
+"""Single objects over a kept connection, against an S3 that checks signatures."""
+
+import os
+import signal
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from qr_service.config import settings
+from qr_service.errors import StorageUnavailable
+from qr_service.storage import Storage
+
+from tests.integration.conftest import BUCKET
+
+KEY = "codes/storage.png"
+
+
+@pytest.fixture
+def storage(functions, bucket):
+    with closing(Storage(settings())) as opened:
+        yield opened
+
+
+def test_puts_body_and_type_and_deletes(storage, bucket):
+    storage.put(KEY, b"\x89PNG body", "image/png")
+    stored = bucket.client.get_object(Bucket=BUCKET, Key=KEY)
+    assert stored["Body"].read() == b"\x89PNG body"
+    assert stored["ContentType"] == "image/png"
+    storage.delete(KEY)
+    assert bucket.keys() == set()
+
+
+def test_what_is_not_there_can_be_deleted(storage):
+    storage.delete("codes/never-there.png")
+
+
+def test_one_connection_serves_all_requests(storage):
+    storage.put(KEY, b"one", "image/png")
+    connection = storage._connection
+    storage.put(KEY, b"two", "image/png")
+    assert storage._connection is connection
+
+
+def test_a_connection_that_died_while_frozen_is_replaced(storage, servers, bucket):
+    storage.put(KEY, b"one", "image/png")
+    servers.s3.kill()
+    servers.s3.start()
+    storage.put(KEY, b"two", "image/png")
+    assert bucket.keys() == {KEY}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"qr_bucket": "no-such-bucket"}, {"s3_endpoint_url": "http://127.0.0.1:1"}],
+)
+def test_a_missing_bucket_or_server_is_unavailable(storage, wrong):
+    with closing(Storage(replace(settings(), **wrong))) as other:
+        for request in (lambda: other.put(KEY, b"", ""), lambda: other.delete(KEY)):
+            with pytest.raises(StorageUnavailable):
+                request()
+
+
+def test_a_refused_signature_is_unavailable(storage, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another secret key")
+    with pytest.raises(StorageUnavailable):
+        storage.put(KEY, b"one", "image/png")
+
+
+def test_a_server_that_does_not_answer_is_given_up_at_once(
+    storage, servers, monkeypatch, log
+):
+    monkeypatch.setattr("qr_service.storage.TIMEOUT", 0.3)
+    os.kill(servers.s3.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StorageUnavailable):
+            storage.put(KEY, b"one", "image/png")
+    finally:
+        os.kill(servers.s3.pid, signal.SIGCONT)
+    assert [line["error"] for line in log()] == ["TimeoutError"]
