@@ -13,7 +13,7 @@ unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 IN_VENV := sh local/venv.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test invoke cleanup migrate lint build acceptance clean
+.PHONY: help install run test invoke cleanup migrate lint bench build acceptance clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ lint: ## Check style, types and template
 	@$(IN_VENV) ruff format --check
 	@$(IN_VENV) mypy
 	@$(IN_VENV) sam validate --lint
+
+bench: ## Measure speed, sizes and imports beside others' (QUICK=1; SAVE=1: into docs/)
+	@$(IN_VENV) sh benchmarks/run.sh $(if $(QUICK),--quick) $(if $(SAVE),--output docs)
 
 build: ## Build for AWS without Docker, and import what was built on its own
 	@$(IN_VENV) sam build

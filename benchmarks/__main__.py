@@ -36,7 +36,9 @@ def main() -> int:
     report.write_json(rows, options.output / "bench.json")
     if not options.quick and parts == list(PARTS):
         report.draw(rows, options.output / "bench.png")
-    print(f"\nIn {options.output}: {' '.join(p.name for p in options.output.iterdir())}")
+    print(
+        f"\nIn {options.output}: {' '.join(p.name for p in options.output.iterdir())}"
+    )
     for failure in missed(rows):
         print(f"MISSED: {failure}", file=sys.stderr)
     return 1 if missed(rows) else 0
@@ -50,7 +52,7 @@ def _measure(parts: list[str], *, quick: bool) -> Iterator[Row]:
             yield from measure_payload(name, rounds)
     if "requests" in parts:
         report.progress("warm requests, with PostgreSQL, Valkey and S3")
-        yield from measure_requests(rounds * 10)
+        yield from measure_requests(rounds * 20)
     if "imports" in parts:
         report.progress("imports")
         yield from measure_imports(rounds)

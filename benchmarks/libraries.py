@@ -63,8 +63,8 @@ def _qrcode_svg(code: Any) -> bytes:
     return file.getvalue()
 
 
-def _segno(data: str, level: Level) -> Any:
-    return segno.make(data, error=level, boost_error=False, micro=False)
+def _segno(data: str, level: Level, mask: int | None = None) -> Any:
+    return segno.make(data, error=level, mask=mask, boost_error=False, micro=False)
 
 
 def _segno_png(code: Any) -> bytes:
@@ -97,7 +97,8 @@ def _zxing(data: str, level: Level) -> Any:
 def _zxing_png(code: Any) -> bytes:
     pixels = memoryview(code.to_image(scale=MODULE_SIZE))
     file = BytesIO()
-    Image.frombytes("L", pixels.shape[::-1], pixels).save(file, "PNG")
+    side = len(pixels)
+    Image.frombytes("L", (side, side), pixels).save(file, "PNG")
     return file.getvalue()
 
 
@@ -148,6 +149,11 @@ def styled_png(data: str, level: Level, style: str) -> bytes:
     """A PNG in one of QRCODE_STYLES, by qrcode."""
     code = _qrcode(data, level)
     return _qrcode_png(code, image_factory=StyledPilImage, **QRCODE_STYLES[style])
+
+
+def segno_svg(data: str, level: Level, mask: int) -> bytes:
+    """The file by segno of the symbol with this mask."""
+    return _segno_svg(_segno(data, level, mask))
 
 
 def read_by_zbar(body: bytes) -> object:

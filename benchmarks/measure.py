@@ -74,7 +74,7 @@ class Row:
 def missed(rows: list[Row]) -> list[str]:
     """What missed its budget, in words."""
     return [
-        f"{row.topic}, {row.subject}: {row.ratio:.2f}, must be {row.budget.must:g}"
+        f"{row.topic}, {row.subject}: {row.ratio:.4g}, must be {row.budget.must:g}"
         for row in rows
         if row.budget and row.verdict == "MISSED"
     ]

@@ -61,19 +61,19 @@ def create_app(database_url: str, redis_url: str, folder: Path) -> FastAPI:
 
     execute(CREATE_TABLE)
 
-    @app.post("/generate", status_code=201)
+    @app.post("/generate", status_code=201)  # type: ignore[untyped-decorator]
     def generate(request: GenerateRequest) -> Generated:
         qr_id = uuid.uuid4()
         life = timedelta(hours=request.expiration_hours)
         expires_at = datetime.now(UTC) + life
         path = str(folder / f"{qr_id}.png")
-        qrcode.make(request.data).save(path)
+        qrcode.make(request.data).save(path)  # type: ignore[arg-type]
         execute(INSERT, str(qr_id), request.data, path, expires_at)
         cached = {"path": path, "expires_at": expires_at.isoformat()}
         cache.set(f"plain:{qr_id}", json.dumps(cached), ex=life)
         return Generated(qr_id=qr_id, expires_at=expires_at)
 
-    @app.get("/retrieve/{qr_id}")
+    @app.get("/retrieve/{qr_id}")  # type: ignore[untyped-decorator]
     def retrieve(qr_id: uuid.UUID) -> Retrieved:
         if cached := cache.get(f"plain:{qr_id}"):
             value = json.loads(cached)

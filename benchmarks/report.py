@@ -32,7 +32,7 @@ def print_tables(rows: Iterable[Row]) -> None:
         print("".join(f"{text:>14}" for text in ("", *names, "ratio", "must", "aim")))
         for row in lines:
             cells = [row.subject, *(_figure(row.values[name], row) for name in names)]
-            cells.append(f"{row.ratio:.2f}")
+            cells.append(f"{row.ratio:.3g}")
             if row.budget:
                 cells += [f"{row.budget.must:g}", f"{row.budget.aim:g}", row.verdict]
             print("".join(f"{cell:>14}" for cell in cells))

@@ -10,8 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import functions.generate.app as generate
 import functions.retrieve.app as retrieve
@@ -20,18 +23,31 @@ from benchmarks.plain_fastapi import create_app
 
 PLAIN = "plain FastAPI"
 EVENTS = Path("events")
-TEXT = "the quick brown fox jumps over the lazy dog and goes on, "
+_TEXT = "the quick brown fox jumps over the lazy dog, and " * 3
+# Of 150 bytes of data, each another one.
+BODIES = (
+    json.dumps({"data": f"{number:08}{_TEXT}"[:150], "expiration_hours": 24})
+    for number in itertools.count()
+)
 
-Scope = dict[str, Any]
 
-
-class LambdaContext:
+class Context(LambdaContext):
     """What the handlers are told of their invocation."""
 
     function_name = "function"
     memory_limit_in_mb = 512
     invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:function"
     aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+
+class Service(Protocol):
+    """One way to build the service; both give the body of a successful answer."""
+
+    def generate(self, body: str) -> dict[str, Any]:
+        """POST /generate."""
+
+    def retrieve(self, qr_id: str) -> dict[str, Any]:
+        """GET /retrieve/{qr_id}."""
 
 
 class ThisService:
@@ -42,13 +58,13 @@ class ThisService:
         self._get = json.loads((EVENTS / "retrieve/json.json").read_text())
 
     def generate(self, body: str) -> dict[str, Any]:
-        """The body of the 201."""
-        return _answer(generate.handler({**self._post, "body": body}, LambdaContext()))
+        """POST /generate."""
+        return _answer(generate.handler({**self._post, "body": body}, Context()))
 
     def retrieve(self, qr_id: str) -> dict[str, Any]:
-        """The body of the 200."""
+        """GET /retrieve/{qr_id}."""
         path = {"path": f"/retrieve/{qr_id}", "pathParameters": {"qr_id": qr_id}}
-        return _answer(retrieve.handler({**self._get, **path}, LambdaContext()))
+        return _answer(retrieve.handler({**self._get, **path}, Context()))
 
 
 class PlainService:
@@ -63,11 +79,11 @@ class PlainService:
         self._loop = asyncio.new_event_loop()
 
     def generate(self, body: str) -> dict[str, Any]:
-        """The body of the 201."""
+        """POST /generate."""
         return self._call("POST", "/generate", body.encode())
 
     def retrieve(self, qr_id: str) -> dict[str, Any]:
-        """The body of the 200."""
+        """GET /retrieve/{qr_id}."""
         return self._call("GET", f"/retrieve/{qr_id}", b"")
 
     def _call(self, method: str, path: str, body: bytes) -> dict[str, Any]:
@@ -82,7 +98,10 @@ class PlainService:
             "raw_path": path.encode(),
             "root_path": "",
             "query_string": b"",
-            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+            "headers": [
+                (b"host", b"localhost"),
+                (b"content-type", b"application/json"),
+            ],
         }
 
         async def receive() -> dict[str, Any]:
@@ -104,23 +123,20 @@ def _answer(response: dict[str, Any]) -> dict[str, Any]:
 
 def main(rounds: int) -> dict[str, dict[str, float]]:
     """CPU milliseconds by route and service."""
-    services = {OURS: ThisService(), PLAIN: PlainService()}
-    bodies = (
-        json.dumps({"data": f"{number:08}{TEXT * 3}"[:150], "expiration_hours": 24})
-        for number in itertools.count()
-    )
-    ids = {name: work.generate(next(bodies))["qr_id"] for name, work in services.items()}
-    warm = {
-        "generate": {
-            name: cpu_milliseconds(lambda work=work: work.generate(next(bodies)))
-            for name, work in services.items()
-        },
-        "retrieve": {
-            name: cpu_milliseconds(lambda work=work, qr_id=ids[name]: work.retrieve(qr_id))
-            for name, work in services.items()
-        },
+    services: dict[str, Service] = {OURS: ThisService(), PLAIN: PlainService()}
+    generates, retrieves = {}, {}
+    for name, service in services.items():
+        qr_id = service.generate(next(BODIES))["qr_id"]
+        generates[name] = cpu_milliseconds(partial(_generate, service))
+        retrieves[name] = cpu_milliseconds(partial(service.retrieve, qr_id))
+    return {
+        "generate": interleave(generates, rounds),
+        "retrieve": interleave(retrieves, rounds),
     }
-    return {route: interleave(measures, rounds) for route, measures in warm.items()}
+
+
+def _generate(service: Service) -> None:
+    service.generate(next(BODIES))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,27 @@
 """The promises that files of this repository make to each other."""
 
+import base64
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cfnlint.api import ManualArgs, lint
+from jsonschema import Draft4Validator
+from PIL import Image as Raster
 from qr_service.config import Settings
+from qr_service.errors import BadRequest
+from qr_service.request import GenerateRequest, parse
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
+from tests import readme
 from tests.environment import ENVIRONMENT
 
 ROOT = Path(__file__).parent.parent
@@ -81,8 +90,7 @@ def policy_actions(properties: Mapping[str, Any]) -> set[str]:
 class TestRoute:
     def test_has_a_handler(self, method, path, folder):
         source = (folder / "app.py").read_text()
-        wanted = re.sub(r"\{(\w+)\}", r"<\1>", path)
-        assert f'@app.{method.lower()}("{wanted}")' in source
+        assert f'@app.{method.lower()}("{path}")' in source
 
     def test_has_an_event(self, method, path, folder):
         found = [
@@ -101,7 +109,7 @@ def test_no_handler_answers_a_route_that_the_template_does_not_have():
     for folder in (ROOT / "functions").iterdir():
         source = (folder / "app.py").read_text()
         for method, path in re.findall(r'@app\.(\w+)\("(/[^"]*)"\)', source):
-            routed.add((method.upper(), re.sub(r"<(\w+)>", r"{\1}", path)))
+            routed.add((method.upper(), path))
     assert routed == {(method, path) for method, path, _ in ROUTES}
 
 
@@ -135,13 +143,6 @@ def test_every_throttle_is_of_a_route():
     assert throttled <= existing | {("*", "/*")}
 
 
-def test_the_documented_body_has_the_fields_that_generate_takes():
-    model = RESOURCES["Api"]["Properties"]["Models"]["GenerateRequest"]["properties"]
-    source = read("layers/common/qr_service/request.py")
-    taken = re.findall(r'take\.\w+\(\s*"(\w+)"', source)
-    assert set(model) == set(taken)
-
-
 def test_gateway_problems_have_the_shape_of_our_own():
     responses = RESOURCES["Api"]["Properties"]["GatewayResponses"]
     for name, response in responses.items():
@@ -157,6 +158,123 @@ def test_gateway_problems_have_the_shape_of_our_own():
         assert headers["Content-Type"] == "'application/problem+json'", name
         assert ("Retry-After" in headers) == (problem.get("status") == 429), name
         assert headers["Access-Control-Allow-Origin"]["Fn::Sub"], name
+        assert f"`{problem['code']}`" in read("README.md"), name
+
+
+# ------------------------------------------------------------- the body of generate
+
+MODEL = RESOURCES["Api"]["Properties"]["Models"]["GenerateRequest"]
+FIELDS = MODEL["properties"]
+
+
+def data_url() -> str:
+    file = BytesIO()
+    Raster.new("1", (1, 1)).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+LOGO = data_url()
+ODDITIES = [
+    *(None, True, 1.5, "", "x", "24", [], {}, ["png"], 10**20),
+    *("#12aB9f", "#12345g", "#1234567", "transparent", "Transparent", "black"),
+    *({"to": "#12aB9f"}, {"type": "radial", "to": "#000000"}, {"type": "linear"}),
+    *({"to": "#000"}, {"type": "conic", "to": "#000000"}, {"to": 1}),
+    *({"to": "#000000", "from": "#ffffff"}, {"to": "transparent"}),
+    *(LOGO, LOGO.replace("png", "gif"), "https://example.com/logo.png"),
+]
+
+
+def boundaries(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """Values on both sides of a field's limits, and each of its choices."""
+    yield from schema.get("enum", [])
+    step = 1 if schema["type"] == "integer" else 0.001
+    for limit in {"minimum", "maximum"} & schema.keys():
+        value = schema[limit]
+        yield from (value - step, value, value + step, str(value))
+
+
+def parsed(fields: Mapping[str, Any]) -> GenerateRequest:
+    """The request of a body; its digest, which no two bodies share, is left out."""
+    settings = Settings.from_env(ENVIRONMENT)
+    request = parse(json.dumps({"data": "x", **fields}).encode(), settings)
+    return replace(request, digest=b"")
+
+
+def is_parsed(fields: Mapping[str, Any]) -> bool:
+    try:
+        parsed(fields)
+    except BadRequest:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_model_and_the_function_accept_the_same(name):
+    validator = Draft4Validator(MODEL)  # API Gateway's draft
+    values = [*ODDITIES, *(v for each in FIELDS.values() for v in boundaries(each))]
+    beside = {"data": "x", "logo": LOGO}  # a logo_size has to have one
+    bodies = [{**beside, name: value} for value in values]
+    accepted = [body[name] for body in bodies if validator.is_valid(body)]
+    assert accepted == [body[name] for body in bodies if is_parsed(body)]
+    assert 0 < len(accepted) < len(values)
+
+
+def test_the_model_and_the_function_know_the_same_fields():
+    with pytest.raises(BadRequest) as error:
+        parsed({"unknown": 1})
+    assert error.value.fields["allowed"] == list(FIELDS)
+    with pytest.raises(BadRequest) as error:
+        parse(b"{}", Settings.from_env(ENVIRONMENT))
+    assert [error.value.fields["field"]] == MODEL["required"]
+
+
+def test_the_model_and_the_function_have_the_same_defaults():
+    defaults = {
+        name: field["default"] for name, field in FIELDS.items() if "default" in field
+    }
+    assert parsed(defaults) == parsed({})
+    gradient = {"to": "#000000"}
+    default = FIELDS["gradient"]["properties"]["type"]["default"]
+    full = {**gradient, "type": default}
+    assert parsed({"gradient": gradient}) == parsed({"gradient": full})
+
+
+README_ROWS = {
+    name: row for row in readme.rows("field") for name in readme.quoted(row[0])
+}
+
+
+def test_the_readme_has_a_row_for_each_field_of_the_model():
+    assert set(README_ROWS) == set(FIELDS)
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if name in README_ROWS])
+def test_the_readme_tells_what_the_model_does(name):
+    _, kind, default, limits = README_ROWS[name]
+    field = FIELDS[name]
+    wanted = {str(field[limit]) for limit in {"minimum", "maximum"} & field.keys()}
+    for each in (field, *field.get("properties", {}).values()):
+        wanted.update(each.get("enum", []))
+    if field["type"] != "string":
+        wanted.add(field["type"])
+    assert wanted <= words(f"{kind} {limits}")
+    if name in MODEL["required"]:
+        assert default == "required"
+    elif "default" in field:
+        assert str(field["default"]) in words(default)
+
+
+def words(text: str) -> set[str]:
+    """Words, colours and numbers."""
+    return set(re.findall(r"[\w#]+(?:\.\d+)?", text))
+
+
+def test_the_gateway_leaves_the_judgement_to_the_function():
+    events = FUNCTIONS["GenerateFunction"]["Events"].values()
+    models = [event["Properties"]["RequestModel"] for event in events]
+    assert models == [
+        {"Model": "GenerateRequest", "Required": True, "ValidateBody": False}
+    ]
 
 
 # -------------------------------------------------------------------- environment
@@ -216,6 +334,35 @@ def test_the_bucket_accepts_signatures_as_long_as_urls_live():
         if "NumericGreaterThan" in statement["Condition"]
     ]
     assert ages == [1000 * PARAMETERS["UrlTtlSeconds"]["MaxValue"]]
+
+
+def test_the_bucket_is_private_encrypted_and_keeps_no_versions():
+    bucket = RESOURCES["QrBucket"]["Properties"]
+    assert bucket["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "BlockPublicPolicy": True,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": True,
+    }
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert "VersioningConfiguration" not in bucket  # erased is gone
+
+
+def test_the_bucket_is_reached_by_tls_only():
+    policy = RESOURCES["QrBucketPolicy"]["Properties"]
+    assert policy["Bucket"] == {"Ref": "QrBucket"}
+    (statement,) = [
+        each
+        for each in policy["PolicyDocument"]["Statement"]
+        if "Bool" in each["Condition"]
+    ]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Action"] == "s3:*"
+    bucket, objects = statement["Resource"]
+    assert bucket == {"Fn::GetAtt": ["QrBucket", "Arn"]}
+    assert objects == {"Fn::Sub": "${QrBucket.Arn}/*"}
 
 
 @pytest.mark.parametrize(
@@ -290,6 +437,11 @@ def test_no_function_may_touch_a_resource_of_another_stack():
                     assert "${" in resource, statement["Sid"]
 
 
+def test_no_trace_holds_the_id_of_a_code():
+    assert RESOURCES["Api"]["Properties"]["TracingEnabled"] is False
+    assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
+
+
 def test_only_generate_needs_an_api_key():
     guarded = [
         event["Properties"]["Path"]
@@ -310,12 +462,33 @@ def test_every_parameter_is_described_and_asked_for_in_order():
     assert all(parameter["Description"] for parameter in PARAMETERS.values())
 
 
-def test_samconfig_sets_only_parameters_that_exist():
-    stages = tomllib.loads(read("samconfig.toml"))
-    del stages["version"]
-    for stage in stages.values():
-        overrides = stage["deploy"]["parameters"]["parameter_overrides"]
-        assert {override.split("=")[0] for override in overrides} <= set(PARAMETERS)
+SAMCONFIG = tomllib.loads(read("samconfig.toml"))
+STAGES = ["default", "dev", "prod"]
+
+
+def overrides(stage: str, command: str) -> dict[str, str] | None:
+    """The parameters that a command of a stage sets; guided answers are one text."""
+    parameters = SAMCONFIG[stage].get(command, {}).get("parameters", {})
+    found = parameters.get("parameter_overrides")
+    pairs = shlex.split(found) if isinstance(found, str) else found
+    return None if pairs is None else dict(pair.split("=", 1) for pair in pairs)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_samconfig_sets_only_parameters_that_exist(stage):
+    for command in SAMCONFIG[stage]:
+        assert set(overrides(stage, command) or {}) <= set(PARAMETERS)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_deployed_on_the_architecture_it_is_built_for(stage):
+    everywhere = overrides(stage, "global") or {}
+    default = {"Architecture": PARAMETERS["Architecture"]["Default"]}
+    built, deployed = (
+        default | (everywhere if (own := overrides(stage, command)) is None else own)
+        for command in ("build", "deploy")
+    )
+    assert built["Architecture"] == deployed["Architecture"]
 
 
 def test_every_architecture_has_its_layer():

@@ -1,5 +1,5 @@
 # Builds the layer of third-party packages for one machine (MACHINE, set by the Makefiles
-# in arm64/ and x86_64/) on any host whose python3 is 3.11 or newer and has pip.
+# in arm64/ and x86_64/) on any host with python3.13 and a python3 that has pip.
 # SAM runs it in a copy of this folder and expects python/ in ARTIFACTS_DIR.
 
 PACKAGES := $(ARTIFACTS_DIR)/python
@@ -7,15 +7,11 @@ PACKAGES := $(ARTIFACTS_DIR)/python
 # pip takes a wheel only for the very tags it is given, and the packages differ in theirs.
 PLATFORMS := $(foreach tag,_2_28 _2_27 2014 _2_17,--platform manylinux$(tag)_$(MACHINE))
 
-# Bytecode counts only when the runtime's own version has written it.
-COMPILER := $(shell for python in python3 python3.13; do \
-  $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null \
-  && { echo $$python; break; }; done)
-
 # --no-deps: requirements.txt is complete, and pip would judge the conditions of further
 #   requirements by the host's Python.
 # unchecked-hash: the files are used without a look at their sources' dates, which zipping
-#   changes. Lambda's disk is read-only: what is not compiled here is at each cold start.
+#   changes. Lambda's disk is read-only: what is not compiled here, by the runtime's own
+#   version of Python, is compiled at each cold start.
 .PHONY: build-DependenciesLayer
 build-DependenciesLayer:
 	python3 -m pip install --quiet --disable-pip-version-check --no-compile \
@@ -23,9 +19,5 @@ build-DependenciesLayer:
 	  --no-deps --target "$(PACKAGES)" --requirement requirements.txt
 	rm -rf "$(PACKAGES)/bin" "$(PACKAGES)/qrcode/tests"
 	find "$(PACKAGES)" -name '*.pyi' -delete
-ifeq ($(COMPILER),)
-	@echo "No Python 3.13 found: the layer has no bytecode, cold starts are slower."
-else
-	$(COMPILER) -m compileall -q --invalidation-mode unchecked-hash \
+	python3.13 -m compileall -q --invalidation-mode unchecked-hash \
 	  -s "$(ARTIFACTS_DIR)" -p /opt "$(PACKAGES)"
-endif

@@ -1,10 +1,13 @@
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
 from PIL import Image as Raster
+from PIL import ImageChops
+from qr_service.colours import rgb
 from qr_service.errors import BadRequest
 from qr_service.images import MAX_WIDTH, render
-from qr_service.style import Style
+from qr_service.style import Gradient, Style
 from qr_service.symbol import encode
 
 SYMBOL = encode("https://example.com")
@@ -42,8 +45,16 @@ def test_two_colours_cost_one_bit_a_pixel():
     assert (bit_depth, colour_type) == (1, 3)
 
 
-def test_equal_input_gives_equal_bytes():
-    assert render(SYMBOL, Style()).body == render(SYMBOL, Style()).body
+@pytest.mark.parametrize(
+    "style",
+    [
+        Style(),
+        Style(shape="circle", light="transparent"),
+        Style(gradient=Gradient("radial", "#700000")),
+    ],
+)
+def test_equal_input_gives_equal_bytes(style):
+    assert render(SYMBOL, style).body == render(SYMBOL, style).body
 
 
 def test_refuses_more_than_the_widest_image_and_says_what_fits():
@@ -55,3 +66,76 @@ def test_refuses_more_than_the_widest_image_and_says_what_fits():
     assert render(symbol, Style(module_size=largest, border=20)).width <= MAX_WIDTH
     with pytest.raises(BadRequest):
         render(symbol, Style(module_size=largest + 1, border=20))
+
+
+@pytest.mark.parametrize("shape", ["rounded", "circle", "gapped"])
+def test_a_shape_needs_pixels_to_show_and_the_refusal_says_how_many(shape):
+    for size in (1, 3):
+        with pytest.raises(BadRequest) as error:
+            render(SYMBOL, Style(shape=shape, module_size=size))
+        assert error.value.fields["field"] == "module_size"
+        assert error.value.fields["allowed"].startswith("4..40")
+    assert render(SYMBOL, Style(shape=shape, module_size=4))
+    assert render(SYMBOL, Style(shape=shape, module_size=1, format="svg"))
+
+
+COLOURS = ["#ffffff", "#fff8e7", "transparent"]
+
+
+@pytest.mark.parametrize("light", COLOURS)
+@pytest.mark.parametrize("gradient", ["linear", "radial"])
+def test_a_gradient_starts_dark_and_ends_in_its_other_colour(gradient, light):
+    """Top to bottom, or from the centre; the background keeps its own colour."""
+    style = Style(dark="#000080", light=light, gradient=Gradient(gradient, "#800000"))
+    raster = pixels(render(SYMBOL, style))
+    edge, far = 4 * 10, raster.width - 4 * 10 - 1
+    dark = [
+        (x, y) for x in range(edge, far) for y in range(edge, far) if on(SYMBOL, x, y)
+    ]
+    ends = raster.getpixel((edge, edge)), raster.getpixel((edge, far))
+    if gradient == "linear":
+        share = edge / raster.width
+        less, more = 0x80 * share, 0x80 * (1 - share)
+        assert ends[0][:3] == pytest.approx((less, 0, more), abs=2)
+        assert ends[1][:3] == pytest.approx((more, 0, less), abs=2)
+    else:
+        assert ends[0] == pytest.approx(ends[1], abs=3), "the same at every corner"
+        middle = min(dark, key=lambda p: abs(p[0] - far / 2) + abs(p[1] - far / 2))
+        red, _, blue, _ = raster.getpixel(middle)
+        assert blue > 0x60 > red
+    for red, green, blue, alpha in {raster.getpixel(point) for point in dark}:
+        assert green == 0
+        assert red + blue == pytest.approx(0x80, abs=2)
+        assert alpha == 255
+    red, green, blue, alpha = raster.getpixel((0, 0))
+    assert alpha == (0 if light == "transparent" else 255)
+    assert light == "transparent" or (red, green, blue) == rgb(light)
+
+
+def on(symbol, x, y):
+    return symbol.rows[y // 10 - 4][x // 10 - 4] == "1"
+
+
+@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
+def test_two_colours_stay_those_two_and_what_lies_between(shape):
+    style = Style(dark="#102030", light="#f0e0d0", shape=shape)
+    raster = pixels(render(SYMBOL, style))
+    found = {colour for _, colour in raster.getcolors(256)}
+    assert {(0x10, 0x20, 0x30, 255), (0xF0, 0xE0, 0xD0, 255)} <= found
+    assert len(found) == 2 if shape == "square" else len(found) <= 16
+    for red, green, blue, alpha in found:
+        share = (0xF0 - red) / (0xF0 - 0x10)
+        assert green == pytest.approx(0xE0 - share * (0xE0 - 0x20), abs=1)
+        assert blue == pytest.approx(0xD0 - share * (0xD0 - 0x30), abs=1)
+        assert alpha == 255
+
+
+@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
+@pytest.mark.parametrize("gradient", [None, Gradient("radial", "#700000")])
+def test_a_transparent_picture_is_the_opaque_one_on_white(shape, gradient):
+    style = Style(dark="#000070", shape=shape, gradient=gradient)
+    layer = pixels(render(SYMBOL, replace(style, light="transparent")))
+    paper = Raster.new("RGBA", layer.size, "white")
+    opaque = pixels(render(SYMBOL, style))
+    difference = ImageChops.difference(Raster.alpha_composite(paper, layer), opaque)
+    assert max(high for _, high in difference.getextrema()) <= 1

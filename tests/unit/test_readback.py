@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image as Raster
 from qr_service.errors import DataTooLong, Unscannable
 from qr_service.images import Image, render
-from qr_service.readback import check_contrast, read, verify
-from qr_service.style import Style
+from qr_service.readback import MIN_MARGIN, check_contrast, read, verify
+from qr_service.style import Gradient, Style
 from qr_service.symbol import LEVELS, encode
 
 from tests.scanners import needs_zbar, zbar_reads
@@ -119,3 +119,72 @@ def test_what_has_enough_contrast_is_read_by_both_readers(dark, light):
     image = render(encode("https://example.com"), style)
     verify(image, "https://example.com")
     assert zbar_reads(image.body) == b"https://example.com"
+
+
+@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
+def test_an_svg_is_proven_from_its_own_path(shape):
+    style = Style(format="svg", shape=shape)
+    image = render(encode("from the path"), style)
+    assert verify(image, "from the path") == 1
+    path = image.body.index(b' d="M', image.body.index(b"<path", 200))
+    broken = image.body[: path + 400] + image.body[image.body.index(b'"/>', path) :]
+    with pytest.raises(Unscannable):
+        verify(replace(image, body=broken), "from the path")
+
+
+@pytest.mark.parametrize("shape", ["circle", "gapped"])
+def test_finder_eyes_that_are_not_solid_are_refused(shape):
+    """What the service draws solid, another would not; the proof does not rely on it."""
+    symbol = encode("hollow eyes")
+    rows = tuple(row[:-1] + "0" for row in symbol.rows)
+    shown = symbol.size - 7
+    rows = tuple(
+        ("0" * 7 + row[7:shown] + "0" * 7) if index < 7 else row
+        for index, row in enumerate(rows)
+    )
+    assert read(render(replace(symbol, rows=rows), Style(shape=shape)).body) is None
+
+
+def test_two_codes_in_one_image_are_refused():
+    one = Raster.open(BytesIO(render(encode("one")).body)).convert("L")
+    both = Raster.new("L", (2 * one.width, one.height), 255)
+    both.paste(one, (0, 0))
+    both.paste(one, (one.width, 0))
+    file = BytesIO()
+    both.save(file, "PNG")
+    assert read(file.getvalue()) is None
+
+
+def test_a_margin_that_is_used_up_is_refused():
+    """Dirt on one block after the other, until too little is left to spare."""
+    symbol = encode("x" * 60, "Q")
+    margins = []
+    for dirt in range(0, 12, 2):
+        start = symbol.size // 2 - dirt // 2
+        rows = tuple(
+            row[:start] + "1" * dirt + row[start + dirt :]
+            if start <= index < start + dirt
+            else row
+            for index, row in enumerate(symbol.rows)
+        )
+        image = render(replace(symbol, rows=rows))
+        reading = read(image.body)
+        margins.append(reading.margin if reading else 0)
+        if margins[-1] < MIN_MARGIN:
+            with pytest.raises(Unscannable):
+                verify(image, "x" * 60)
+        else:
+            assert verify(image, "x" * 60) == margins[-1]
+    assert margins == sorted(margins, reverse=True)
+    assert margins[0] == 1
+    assert margins[-1] < MIN_MARGIN
+
+
+@pytest.mark.parametrize(
+    ("dark", "to", "field"),
+    [("#000000", "#ffff00", "gradient"), ("#dddddd", "#000000", "dark")],
+)
+def test_both_ends_of_a_gradient_need_contrast(dark, to, field):
+    with pytest.raises(Unscannable) as error:
+        check_contrast(replace(STYLE, dark=dark, gradient=Gradient("linear", to)))
+    assert error.value.fields["field"] == field

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from qr_service.errors import DataTooLong
 from qr_service.symbol import LEVELS, capacity, encode
 
+from tests.corpus import CORPUS, EXACT
+
 INDICATOR = {"L": 1, "M": 0, "Q": 3, "H": 2}
 
 
@@ -19,6 +21,47 @@ def stock_rows(data, symbol):
     code.add_data(data)
     code.make(fit=False)
     return tuple("".join("01"[bool(m)] for m in row) for row in code.get_matrix())
+
+
+def random_text(seed):
+    """A short text, digits, capitals, letters and others in turn, and a level."""
+    rng = random.Random(seed)
+    alphabets = ["0123456789", "ABCXYZ $%*+-./:", "abcdefgh", "日本é👍"]
+    runs = (rng.choices(rng.choice(alphabets), k=rng.randint(1, 13)) for _ in range(3))
+    return "".join("".join(run) for run in runs), rng.choice(LEVELS)
+
+
+@pytest.mark.parametrize("seed", range(300))  # 5,000 of them in `make acceptance`
+def test_short_texts_are_those_of_the_standard_package(seed):
+    data, level = random_text(seed)
+    symbol = encode(data, level)
+    assert symbol.rows == stock_rows(data, symbol)
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_real_texts_are_those_of_the_standard_package(name):
+    symbol = encode(CORPUS[name])
+    assert symbol.rows == stock_rows(CORPUS[name], symbol)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_text_that_fills_its_version_leaves_it_full(name):
+    data, level, version = EXACT[name]
+    symbol = encode(data, level)
+    assert (symbol.version, symbol.level) == (version, level)
+    assert symbol.spare_bits < 8
+    assert symbol.rows == stock_rows(data, symbol)
+    try:
+        assert encode(data + data[0], level).version == version + 1
+    except DataTooLong:
+        assert version == 40
+
+
+def test_a_larger_version_may_be_asked_for_and_gets_the_highest_level():
+    for version in range(3, 41):
+        symbol = encode("https://example.com", "L", version)
+        assert (symbol.version, symbol.level) == (version, "H")
+        assert symbol.rows == stock_rows("https://example.com", symbol)
 
 
 @settings(max_examples=40, deadline=None)

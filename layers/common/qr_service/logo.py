@@ -25,8 +25,9 @@ LEAST_DEFAULT = 5  # modules; rather than a smaller logo the symbol grows
 MORE_VERSIONS = 10  # that the symbol may grow by to make room
 
 # Share of the errors a block can correct that the logo may use; dirt, creases and bad
-# light get the rest.
-BUDGET = 0.5
+# light get the rest. At 0.5 a second reader, zbar, fails with 1 of 100 large logos even
+# on a clean image; at 0.4 with none of 1,000.
+BUDGET = 0.4
 # Modules that no logo comes near: finder eyes, format information, timing patterns.
 _KEPT = 9
 

@@ -1,0 +1,158 @@
+"""Logos as clients send them, hostile ones, and random requests that carry one."""
+
+import base64
+import random
+import struct
+import zlib
+from io import BytesIO
+from string import ascii_lowercase, digits
+
+from PIL import Image as Raster
+from PIL import ImageDraw
+from qr_service.images import render
+from qr_service.request import GenerateRequest
+from qr_service.style import Style
+from qr_service.symbol import LEVELS, encode
+
+SIDE = 64
+
+
+def file(picture, kind="PNG", **options):
+    body = BytesIO()
+    picture.save(body, kind, **options)
+    return body.getvalue()
+
+
+def data_url(body, kind="png"):
+    return f"data:image/{kind};base64,{base64.b64encode(body).decode()}"
+
+
+def letter():
+    """A dark letter on white, the commonest logo of all."""
+    picture = Raster.new("RGB", (SIDE, SIDE), "white")
+    draw = ImageDraw.Draw(picture)
+    for box in ((10, 10, 20, 54), (20, 10, 50, 20), (20, 28, 40, 36)):
+        draw.rectangle(box, fill="navy")
+    return file(picture)
+
+
+def disc():
+    """A coloured disc without a background."""
+    picture = Raster.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
+    ImageDraw.Draw(picture).ellipse((0, 0, SIDE - 1, SIDE - 1), fill="#c01020")
+    return file(picture)
+
+
+def ring():
+    picture = Raster.new("RGB", (SIDE, SIDE), "white")
+    ImageDraw.Draw(picture).ellipse((4, 4, 60, 60), outline="black", width=8)
+    return file(picture)
+
+
+def black():
+    return file(Raster.new("L", (SIDE, SIDE), 0))
+
+
+def blank():
+    return file(Raster.new("L", (SIDE, SIDE), 255))
+
+
+def blocks(seed=0):
+    """A wide picture of random rectangles, the worst for a scanner."""
+    rng = random.Random(seed)
+    picture = Raster.new("RGB", (100, 40), rng.choice(["white", "black"]))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(12):
+        left, top = rng.randrange(90), rng.randrange(35)
+        box = (left, top, left + rng.randrange(60), top + rng.randrange(30))
+        draw.rectangle(box, fill=rng.choice(["black", "white", "red", "blue", "gray"]))
+    return file(picture)
+
+
+def photo():
+    return file(Raster.effect_noise((SIDE, SIDE), 90).convert("RGB"), "JPEG")
+
+
+def qr_code():
+    """A logo that is a QR code of its own."""
+    return render(encode("other", "L"), Style(module_size=4)).body
+
+
+LOGOS = {
+    each.__name__: each() for each in (letter, disc, ring, black, blank, blocks, photo)
+}
+
+
+def random_request(seed):
+    """A request with a logo; every seed another text, level, style and size."""
+    rng = random.Random(seed)
+    alphabet = rng.choice([digits, f"{ascii_lowercase}:/.", "ABC123"])
+    longest = rng.choice([60, 300, 2900])
+    data = "".join(rng.choices(alphabet, k=rng.randint(1, longest)))
+    shape = rng.choice(["square", "square", "rounded", "circle", "gapped"])
+    style = Style(
+        format=rng.choice(["png", "svg"]),
+        module_size=rng.choice([4, 5, 10]),
+        shape=shape,
+        light=rng.choice(["#ffffff", "transparent"]),
+        logo=LOGOS[rng.choice(sorted(LOGOS))],
+        logo_size=rng.choice([None, round(rng.uniform(0.05, 0.5), 3)]),
+    )
+    return GenerateRequest(data, 24, rng.choice(LEVELS), style, b"")
+
+
+def png(width, height, *chunks):
+    """A grey PNG that says it is that large; its pixels are what `chunks` hold."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body))
+        + name
+        + body
+        + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts
+    )
+
+
+def hostile():
+    """Files, each with its media type and why it must be refused."""
+    noise = Raster.effect_noise((200, 200), 50)
+    red = Raster.new("RGB", (50, 50), "red")
+    zeros = zlib.compress(bytes(40_000_000), 9)
+    pixels = (b"IDAT", zlib.compress(bytes(11 * 10)))
+    return {
+        "a bomb of 4 billion pixels": (png(65535, 65535, pixels), "png"),
+        "a bomb of 100 million pixels": (png(10_000, 10_000, pixels), "png"),
+        "a bit more than a megapixel": (file(Raster.new("L", (1001, 1000))), "png"),
+        "40 MB in a comment": (png(10, 10, (b"zTXt", b"a\0\0" + zeros), pixels), "png"),
+        "40 MB of colour profile": (
+            png(10, 10, (b"iCCP", b"a\0\0" + zeros), pixels),
+            "png",
+        ),
+        "no pixels": (png(0, 0, pixels), "png"),
+        "fewer pixels than it says": (png(100, 100, pixels), "png"),
+        "a truncated png": (file(noise)[:3000], "png"),
+        "a truncated jpeg": (file(noise, "JPEG")[:3000], "jpeg"),
+        "a gif that is called a png": (file(red, "GIF"), "png"),
+        "a jpeg that is called a png": (file(red, "JPEG"), "png"),
+        "an svg that is called a png": (b"<svg xmlns='x'/>", "png"),
+        "one byte too many": (bytes(64 * 1024 + 1), "png"),
+    }
+
+
+def unusual():
+    """Files that are fine, whatever they look like."""
+    red = Raster.new("RGB", (50, 50), "red")
+    blue = Raster.new("RGB", (50, 50), "blue")
+    return {
+        "animated": (file(red, save_all=True, append_images=[blue]), "png"),
+        "cmyk": (file(red.convert("CMYK"), "JPEG"), "jpeg"),
+        "palette": (file(red.convert("P"), transparency=0), "png"),
+        "one bit": (file(red.convert("1")), "png"),
+        "sixteen bits": (file(Raster.new("I;16", (50, 50), 30_000)), "png"),
+        "grey with alpha": (file(Raster.new("LA", (50, 50), (90, 40))), "png"),
+        "one pixel": (file(Raster.new("RGB", (1, 1))), "png"),
+        "a line": (file(Raster.new("RGB", (1000, 1))), "png"),
+        "a column": (file(Raster.new("RGB", (1, 1000))), "png"),
+        "a megapixel": (file(Raster.new("L", (1000, 1000))), "png"),
+    }

@@ -1,0 +1,263 @@
+"""Logos: what they hide, what is refused, and that all else is read by two readers."""
+
+import random
+from dataclasses import replace
+from functools import cache
+from io import BytesIO
+
+import pytest
+from PIL import Image as Raster
+from qr_service import logo as logos
+from qr_service.errors import BadRequest, DataTooLong, Unscannable
+from qr_service.generation import prove
+from qr_service.images import render
+from qr_service.readback import read
+from qr_service.request import GenerateRequest
+from qr_service.style import Style
+from qr_service.svg import rasterise
+from qr_service.symbol import LEVELS, encode
+
+from tests import firstprinciples
+from tests.logos import (
+    LOGOS,
+    data_url,
+    hostile,
+    letter,
+    qr_code,
+    random_request,
+    unusual,
+)
+from tests.scanners import needs_zbar, zbar_reads
+
+DATA = "https://example.com/logo"
+
+
+def request(**style):
+    return GenerateRequest(DATA, 24, "M", Style(**style), b"")
+
+
+# --------------------------------------------------------------------- the arithmetic
+
+
+@pytest.mark.parametrize("version", [1, 2, 5, 7, 14, 22, 40])
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_damage_is_that_of_the_worst_block(version, level):
+    size = 17 + 4 * version
+    for cleared in {1, 3, 5, size // 5 | 1, size // 3 | 1}:
+        found = logos.damage(version, level, cleared)
+        assert found == pytest.approx(firstprinciples.damage(version, level, cleared))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_scanner_needs_what_the_arithmetic_says(seed):
+    """Every module under the logo is inverted: each codeword there is wrong."""
+    rng = random.Random(seed)
+    level = rng.choice(LEVELS)
+    data = "".join(rng.choices("abcdefgh", k=rng.randint(1, 400)))
+    symbol = encode(data, level)
+    largest = logos.largest_clearing(symbol.version, symbol.level)
+    for cleared in range(1, largest + 1, 2):
+        start = (symbol.size - cleared) // 2
+        square = range(start, start + cleared)
+        rows = tuple(
+            "".join(
+                "10"[module == "1"] if row in square and column in square else module
+                for column, module in enumerate(text)
+            )
+            for row, text in enumerate(symbol.rows)
+        )
+        reading = read(render(replace(symbol, rows=rows)).body)
+        assert reading.payload == data.encode()
+        needed = logos.damage(symbol.version, symbol.level, cleared)
+        # zxing-cpp counts an odd correction codeword as half an error more, and tells
+        # two digits.
+        assert 1 - needed - 0.01 <= reading.margin <= 1 - needed + 0.03
+
+
+@cache
+def rooms():
+    return {
+        (version, level): logos.largest_clearing(version, level)
+        for version in range(1, 41)
+        for level in LEVELS
+    }
+
+
+def test_the_largest_clearing_keeps_within_the_budget_and_is_the_largest():
+    for (version, level), room in rooms().items():
+        assert room == 0 or logos.damage(version, level, room) <= logos.BUDGET
+        next_ = room + 2 if room else 1
+        if next_ <= 17 + 4 * version - 2 * 9:
+            assert logos.damage(version, level, next_) > logos.BUDGET
+
+
+def test_no_clearing_touches_what_a_scanner_finds_the_symbol_by():
+    for (version, _), room in rooms().items():
+        start = (17 + 4 * version - room) // 2
+        assert start >= 9, "eyes, format information and timing patterns stay"
+
+
+@pytest.mark.parametrize("side", [21, 45, 177])
+@pytest.mark.parametrize("size", [0.05, 0.1, 1 / 3, 0.2, 0.5])
+def test_a_clearing_is_the_smallest_odd_square_that_holds_the_logo(side, size):
+    cleared = logos.clearing(side, size)
+    assert cleared % 2 == 1
+    assert cleared >= size * side - 1e-6
+    assert cleared == 1 or cleared - 2 < size * side
+
+
+# -------------------------------------------------------------------- what is made
+
+
+@needs_zbar
+@pytest.mark.parametrize("seed", range(80))
+def test_all_that_is_accepted_is_read_and_all_that_is_refused_says_what_fits(seed):
+    check(random_request(seed))
+
+
+def check(wanted):
+    """Returns whether it was accepted; None when the data fits in no symbol."""
+    try:
+        proof = prove(wanted)
+    except DataTooLong:
+        return None
+    except Unscannable as refused:
+        return _check_advice(wanted, refused.fields)
+    payload = wanted.data.encode()
+    assert read(proof.image.body).payload == payload
+    assert zbar_reads(proof.image.body) == payload, f"{proof.symbol.version} by zbar"
+    assert proof.margin >= 1 - logos.BUDGET - 0.01
+    return True
+
+
+def _check_advice(wanted, fields):
+    assert fields["field"] == "logo_size"
+    assert 0.05 <= fields["allowed"] <= 0.5, "a size that a request may ask for"
+    style = replace(wanted.style, logo_size=fields["allowed"])
+    assert check(replace(wanted, style=style)), "the size that was said to fit"
+    return False
+
+
+def test_the_default_size_always_fits():
+    for level in LEVELS:
+        for length in (1, 20, 60, 150, 400, 900):
+            wanted = replace(request(logo=letter()), data="x" * length)
+            wanted = replace(wanted, error_correction=level)
+            assert 0.05 <= prove(wanted).style.logo_size <= logos.DEFAULT_SIZE + 0.05
+
+
+def test_level_then_version_make_room_and_never_get_less():
+    plain = encode(DATA, "M")
+    proof = prove(request(logo=letter(), logo_size=0.25))
+    assert proof.symbol.version > plain.version
+    assert LEVELS.index(proof.symbol.level) >= LEVELS.index("M")
+    assert proof.style.logo_size == 0.25
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("name", sorted(LOGOS))
+def test_the_logo_is_in_the_middle_with_half_a_module_of_light_around(form, name):
+    size = 10 if form == "png" else 8  # pixels a module, in the picture
+    style = {"format": form, "logo": LOGOS[name], "light": "#fff8e7"}
+    proof = prove(request(**style))
+    if form == "png":
+        raster = Raster.open(BytesIO(proof.image.body)).convert("RGB")
+    else:
+        raster = rasterise(proof.image.body, 8)
+    cleared = logos.clearing(proof.symbol.size, proof.style.logo_size) * size
+    start = (raster.width - cleared) // 2
+    for step in range(cleared):  # along the edges of the cleared square
+        for x, y in ((start + step, start), (start, start + step)):
+            assert raster.getpixel((x, y)) == (0xFF, 0xF8, 0xE7)
+    middle = raster.crop((start, start, start + cleared, start + cleared))
+    if name in {"letter", "disc", "ring", "black", "photo"}:
+        assert len(middle.getcolors(100_000)) > 1, "the logo is there"
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+def test_equal_input_gives_equal_bytes(form):
+    wanted = request(format=form, logo=letter())
+    assert prove(wanted).image == prove(wanted).image
+
+
+@needs_zbar
+@pytest.mark.parametrize("form", ["png", "svg"])
+def test_a_logo_that_is_a_qr_code_never_hides_the_real_one(form):
+    """Either only the code itself is read, or the picture is refused."""
+    for size in (None, 0.1, 0.2, 0.3):
+        try:
+            proof = prove(request(format=form, logo=qr_code(), logo_size=size))
+        except Unscannable:
+            continue
+        assert read(proof.image.body).payload == DATA.encode()
+        assert zbar_reads(proof.image.body) == DATA.encode()
+
+
+# ------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("why", sorted(hostile()))
+def test_a_hostile_file_is_refused_before_it_costs_anything(why):
+    body, kind = hostile()[why]
+    with pytest.raises(BadRequest) as error:
+        logos.decode(data_url(body, kind))
+    assert error.value.fields["field"] == "logo"
+    assert error.value.fields["allowed"]
+    assert len(str(error.value.fields)) < 300
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("name", sorted(unusual()))
+def test_an_unusual_file_is_drawn_like_any_other(name, form):
+    body, kind = unusual()[name]
+    proof = prove(request(format=form, logo=logos.decode(data_url(body, kind))))
+    assert read(proof.image.body).payload == DATA.encode()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "x",
+        "https://example.com/logo.png",
+        "file:///etc/passwd",
+        "data:image/svg+xml;base64,PHN2Zy8+",
+        "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+        "data:image/png,rawbytes",
+        "data:image/png;base64,",
+        "data:image/png;base64,====",
+        "data:image/png;base64,iVBO*w0K",
+        "data:image/png;base64,iVBORw0KG",
+        "DATA:image/png;base64,iVBORw0K",
+        " data:image/png;base64,iVBORw0K",
+        "data:image/png;base64,iVBORw0K\n",
+    ],
+)
+def test_what_is_no_data_url_of_a_png_or_jpeg_is_refused(url):
+    with pytest.raises(BadRequest) as error:
+        logos.decode(url)
+    assert error.value.fields["field"] == "logo"
+
+
+def test_a_file_of_exactly_64_kib_is_taken():
+    body = letter()
+    body += bytes(logos.MAX_BYTES - len(body))  # what follows IEND is not read
+    assert logos.decode(data_url(body)) == body
+    with pytest.raises(BadRequest, match="65536"):
+        logos.decode(data_url(body + b"\0"))
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of what it then repairs
+def test_a_damaged_file_is_refused_or_repaired_and_never_an_error_of_ours():
+    for seed in range(3000):
+        rng = random.Random(seed)
+        kind = rng.choice(["png", "jpeg"])
+        body = bytearray(LOGOS["photo" if kind == "jpeg" else "letter"])
+        for _ in range(rng.choice([1, 2, 5])):
+            body[rng.randrange(len(body))] = rng.randrange(256)
+        try:
+            file = logos.decode(data_url(bytes(body), kind))
+        except BadRequest:
+            continue
+        logos.fitted(file, 20)

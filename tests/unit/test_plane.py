@@ -1,0 +1,86 @@
+"""Placement, masks and penalties against the standard, module by module."""
+
+import random
+
+import pytest
+import qrcode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qr_service import plane
+from qr_service.symbol import LEVELS, encode
+from qrcode import util
+
+from tests import firstprinciples
+
+VERSIONS = (1, 2, 6, 7, 13, 14, 21, 27, 40)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_codeword_has_the_eight_modules_of_the_standard(version):
+    numbers = plane.codeword_numbers(version)
+    placed = firstprinciples.codewords(version)
+    expected = [[-1] * len(numbers) for _ in numbers]
+    for number, cells in enumerate(placed):
+        for row, column in cells:
+            expected[row][column] = number
+    assert numbers == tuple(tuple(row) for row in expected)
+
+
+@pytest.mark.parametrize("mask", range(8))
+def test_a_mask_inverts_the_data_modules_of_its_condition(mask):
+    """Table 10, by the standard package's own conditions."""
+    version, codewords = 7, bytes(196)
+    _, rows = plane.draw(codewords, version, 0, mask)
+    inverts = util.mask_func(mask)
+    for row, column in firstprinciples.walk(version):
+        assert rows[row][column] == "01"[inverts(row, column)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.floats(0.02, 0.98), st.integers(0, 2**32))
+def test_the_penalty_is_that_of_the_standard(version, share, seed):
+    # Runs of like modules in it, so that every rule has something to count.
+    rng = random.Random(seed)
+    size = 17 + 4 * version
+    text = ""
+    while len(text) < size**2:
+        text += rng.choice(("1011101", "0000", "1" if rng.random() < share else "0"))
+    rows = [text[start : start + size] for start in range(0, size**2, size)]
+    value = int("0" + "0".join(rows), 2)
+    geometry = plane._geometry(version)
+    assert plane._penalty(value, geometry) == firstprinciples.penalty(rows)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("version", [1, 7, 40])
+def test_both_copies_of_the_format_information_tell_level_and_mask(version, level):
+    """Clause 7.9.1, figure 25, read as a scanner reads it."""
+    indicator = firstprinciples.INDICATOR[level]
+    codewords = random.Random(version).randbytes(util_total(version))
+    for mask in range(8):
+        _, rows = plane.draw(codewords, version, indicator, mask)
+        size = len(rows)
+        row8, column8 = rows[8], "".join(row[8] for row in rows)
+        beside = row8[:6] + row8[7:9] + column8[7] + column8[5::-1]
+        split = column8[: size - 8 : -1] + row8[size - 8 :]
+        assert beside == split == f"{util.BCH_type_info(indicator << 3 | mask):015b}"
+        assert rows[size - 8][8] == "1", "the module that is always dark"
+
+
+def util_total(version):
+    return len(firstprinciples.codewords(version))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_mask_is_the_first_of_least_penalty(seed):
+    data = "".join(random.Random(seed).choices("abc ABC 0123", k=40 + seed))
+    symbol = encode(data)
+    level = firstprinciples.INDICATOR[symbol.level]
+    code = qrcode.QRCode(version=symbol.version, error_correction=level)
+    code.add_data(data)
+    penalties = []
+    for mask in range(8):
+        code.makeImpl(True, mask)  # format and version information left light
+        rows = ["".join("01"[bool(m)] for m in row) for row in code.modules]
+        penalties.append(firstprinciples.penalty(rows))
+    assert symbol.mask == penalties.index(min(penalties))

@@ -1,0 +1,90 @@
+"""Whatever the style, an image that the service accepts is read by both readers."""
+
+from itertools import product
+
+import pytest
+from qr_service.generation import prove
+from qr_service.request import GenerateRequest
+from qr_service.style import Gradient, Style
+
+from tests.corpus import CORPUS, EXACT
+from tests.scanners import needs_zbar, zbar_reads
+
+SHAPES = ("square", "rounded", "circle", "gapped")
+GRADIENTS = (None, Gradient("linear", "#8b0000"), Gradient("radial", "#00407a"))
+LIGHTS = ("#ffffff", "#fff8e7", "transparent")
+LENGTHS = (1, 20, 60, 130, 400)  # versions 1 to 14 at level M, 2 to 20 at level H
+
+
+def grid():
+    """Every style that the contract allows, one of each kind of size and border."""
+    for form, shape, gradient, light in product(
+        ("png", "svg"), SHAPES, GRADIENTS, LIGHTS
+    ):
+        for module_size, border in ((4, 2), (7, 4)):
+            yield Style(
+                format=form,
+                shape=shape,
+                module_size=module_size,
+                border=border,
+                dark="#10104a",
+                light=light,
+                gradient=gradient,
+            )
+    for module_size, border, light in product((1, 2, 3), (2, 4), LIGHTS):
+        yield Style(module_size=module_size, border=border, light=light)
+
+
+STYLES = list(grid())
+
+
+def named(style):
+    gradient = style.gradient.type if style.gradient else "plain"
+    size = f"{style.module_size}+{style.border}"
+    return f"{style.format}-{style.shape}-{gradient}-{style.light}-{size}"
+
+
+def proven(data, style, level="M"):
+    """The image, read back by zxing-cpp, and by zbar as far as zbar can.
+
+    zbar guesses at the encoding of bytes, so that only ASCII is compared.
+    """
+    proof = prove(GenerateRequest(data, 24, level, style, b""))
+    if data.isascii():
+        assert zbar_reads(proof.image.body) == data.encode()
+    return proof
+
+
+@needs_zbar
+@pytest.mark.parametrize("style", STYLES, ids=named)
+def test_every_style_is_read_at_every_level(style):
+    for level, length in zip("LMQH", LENGTHS, strict=False):
+        assert proven("a" * length, style, level).margin == 1
+
+
+@needs_zbar
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("name", CORPUS)
+def test_every_kind_of_text_is_read_in_every_shape(name, form, shape):
+    proven(CORPUS[name], Style(format=form, shape=shape, module_size=5))
+
+
+@needs_zbar
+@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("name", EXACT)
+def test_a_full_symbol_is_read(name, form):
+    data, level, version = EXACT[name]
+    proof = proven(data, Style(format=form, module_size=4), level)
+    assert (proof.symbol.version, proof.symbol.level) == (version, level)
+
+
+def test_an_answer_tells_what_was_made():
+    proof = prove(GenerateRequest("x" * 20, 24, "M", Style(format="svg"), b""))
+    assert proof.as_dict() == {
+        "version": 2,
+        "error_correction": "M",
+        "width": (25 + 8) * 10,
+        "format": "svg",
+        "margin": 1.0,
+    }

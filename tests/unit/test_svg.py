@@ -1,0 +1,130 @@
+import re
+from dataclasses import replace
+from io import BytesIO
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image as Raster
+from PIL import ImageChops
+from qr_service.images import render
+from qr_service.style import Gradient, Style
+from qr_service.svg import rasterise
+from qr_service.symbol import encode
+
+from tests.scanners import picture
+
+SHAPES = ("square", "rounded", "circle", "gapped")
+SVG = Style(format="svg", dark="#1a3c8f", light="#fff8e7")
+SYMBOLS = [encode("x" * length) for length in (1, 30, 122, 900)]
+NAMESPACE = "{http://www.w3.org/2000/svg}"
+
+
+def elements(image):
+    """The document's root, and its elements by name."""
+    root = ElementTree.fromstring(image.body)
+    return root, [child.tag.removeprefix(NAMESPACE) for child in root]
+
+
+def test_is_one_path_on_paper_in_units_of_modules():
+    symbol = SYMBOLS[1]
+    image = render(symbol, replace(SVG, module_size=7, border=3))
+    modules = symbol.size + 2 * 3
+    root, names = elements(image)
+    assert root.tag == f"{NAMESPACE}svg"
+    assert root.get("viewBox") == f"0 0 {modules} {modules}"
+    assert root.get("width") == root.get("height") == str(7 * modules)
+    assert (image.content_type, image.width) == ("image/svg+xml", 7 * modules)
+    assert names == ["path", "path"]
+    paper, ink = root
+    assert paper.attrib == {"fill": "#fff8e7", "d": f"M0 0h{modules}v{modules}H0z"}
+    assert ink.get("stroke") == "#1a3c8f"
+
+
+def test_a_transparent_background_is_not_drawn():
+    assert elements(render(SYMBOLS[0], replace(SVG, light="transparent")))[1] == [
+        "path"
+    ]
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS, ids=lambda s: f"version {s.version}")
+def test_the_strokes_cover_the_dark_modules_and_no_others(symbol):
+    """The path is read here by its own few rules, apart from the service's reader."""
+    path = elements(render(symbol, replace(SVG, border=4)))[0][-1].get("d")
+    x = y = 0
+    covered = []
+    for command, first, second in re.findall(r"([Mmh])(-?[\d.]+)\s?(-?[\d.]+)?", path):
+        if command == "h":
+            covered += [(y, x + step) for step in range(int(first))]
+            x += int(first)
+        elif command == "m":
+            x, y = x + int(first), y + int(second)
+        else:
+            assert second.endswith(".5"), "strokes run along the middle of a row"
+            x, y = int(first), int(float(second))
+    dark = [
+        (row + 4, column + 4)
+        for row, text in enumerate(symbol.rows)
+        for column, module in enumerate(text)
+        if module == "1"
+    ]
+    assert covered == dark
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS, ids=lambda s: f"version {s.version}")
+def test_is_the_same_picture_as_the_png(symbol):
+    vector = rasterise(render(symbol, SVG).body, 3)
+    png = render(symbol, replace(SVG, format="png", module_size=3))
+    with Raster.open(BytesIO(png.body)) as file:
+        assert ImageChops.difference(vector, file.convert("RGB")).getbbox() is None
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_dark_and_light_where_the_modules_are(shape):
+    symbol = SYMBOLS[2]
+    scale = 8
+    found = picture(render(symbol, replace(SVG, shape=shape)).body)
+    png = picture(render(symbol, replace(SVG, shape=shape, format="png")).body)
+    for row, text in enumerate(symbol.rows):
+        for column, module in enumerate(text):
+            x, y = column + SVG.border, row + SVG.border
+            vector = found.getpixel((x * scale + 4, y * scale + 4))
+            assert vector == png.getpixel((x * 10 + 5, y * 10 + 5))
+            assert (vector < 128) == (module == "1")
+
+
+@pytest.mark.parametrize("shape", ["rounded", "circle", "gapped"])
+def test_finder_eyes_are_whole_squares(shape):
+    path = elements(render(SYMBOLS[0], replace(SVG, shape=shape)))[0][-1].get("d")
+    squares = re.findall(r"M(\d+) (\d+)h1v1h-1z", path)
+    # 24 modules of the ring and 9 of the middle, three times.
+    assert len(squares) == 3 * (24 + 9)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "name", "place"),
+    [
+        ("linear", "linearGradient", {"x1": "0", "y1": "0", "x2": "0", "y2": "29"}),
+        ("radial", "radialGradient", {"cx": "14.5", "cy": "14.5", "r": "20.51"}),
+    ],
+)
+def test_a_gradient_runs_from_dark_to_its_other_colour(gradient, name, place):
+    style = replace(SVG, gradient=Gradient(gradient, "#8b0000"))
+    root, names = elements(render(SYMBOLS[0], style))
+    assert names == ["defs", "path", "path"]
+    (drawn,) = root[0]
+    assert drawn.tag == NAMESPACE + name
+    assert {key: drawn.get(key) for key in place} == place
+    assert drawn.get("gradientUnits") == "userSpaceOnUse"
+    assert [stop.get("stop-color") for stop in drawn] == ["#1a3c8f", "#8b0000"]
+    assert root[-1].get("stroke") == f"url(#{drawn.get('id')})"
+
+
+def test_a_file_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="viewBox"):
+        rasterise(b"<svg></svg>", 8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equal_input_gives_equal_bytes(shape):
+    style = replace(SVG, shape=shape, gradient=Gradient("radial", "#8b0000"))
+    assert render(SYMBOLS[1], style) == render(SYMBOLS[1], style)
