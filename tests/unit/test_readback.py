@@ -126,15 +126,16 @@ def test_an_svg_is_proven_from_its_own_path(shape):
     style = Style(format="svg", shape=shape)
     image = render(encode("from the path"), style)
     assert verify(image, "from the path") == 1
-    path = image.body.index(b' d="M', image.body.index(b"<path", 200))
-    broken = image.body[: path + 400] + image.body[image.body.index(b'"/>', path) :]
+    start, path, end = image.body.rpartition(b' d="')
+    cut = end.lower().index(b"m", len(end) // 2)
+    half = path + end[:cut] + b'"/></svg>'
     with pytest.raises(Unscannable):
-        verify(replace(image, body=broken), "from the path")
+        verify(replace(image, body=start + half), "from the path")
 
 
 @pytest.mark.parametrize("shape", ["circle", "gapped"])
 def test_finder_eyes_that_are_not_solid_are_refused(shape):
-    """What the service draws solid, another would not; the proof does not rely on it."""
+    """The proof does not rely on what draws them."""
     symbol = encode("hollow eyes")
     rows = tuple(row[:-1] + "0" for row in symbol.rows)
     shown = symbol.size - 7
@@ -159,7 +160,7 @@ def test_a_margin_that_is_used_up_is_refused():
     """Dirt on one block after the other, until too little is left to spare."""
     symbol = encode("x" * 60, "Q")
     margins = []
-    for dirt in range(0, 12, 2):
+    for dirt in range(0, 20, 2):
         start = symbol.size // 2 - dirt // 2
         rows = tuple(
             row[:start] + "1" * dirt + row[start + dirt :]
@@ -188,3 +189,10 @@ def test_both_ends_of_a_gradient_need_contrast(dark, to, field):
     with pytest.raises(Unscannable) as error:
         check_contrast(replace(STYLE, dark=dark, gradient=Gradient("linear", to)))
     assert error.value.fields["field"] == field
+
+
+def test_a_perfect_symbol_that_was_sampled_badly_gets_a_second_look():
+    # zxing-cpp alone finds most of its error correction used up, at 2 pixels a module.
+    image = render(encode("0ffj7", "L"), Style(module_size=2))
+    assert read(image.body).margin < 0.4
+    assert verify(image, "0ffj7") >= 0.8

@@ -6,7 +6,6 @@ from PIL import Image
 
 from qr_service.colours import TRANSPARENT, rgb
 from qr_service.logo import clearing, cut_out, fitted
-from qr_service.png import module_lines
 from qr_service.shapes import shade_rows
 from qr_service.style import Gradient, Style
 from qr_service.symbol import Symbol
@@ -53,15 +52,10 @@ def picture(symbol: Symbol, style: Style) -> bytes:
 
 def _coverage(rows: tuple[str, ...], style: Style) -> Image.Image:
     """How dark each pixel is, 0..255."""
-    if style.shape == "square":
-        lines = module_lines(rows, style.module_size, style.border)
-        values = bytes.maketrans(b"01", b"\x00\xff")
-    else:
-        lines = shade_rows(rows, style.shape, style.module_size, style.border)
-        values = _HEX_SHADES
+    lines = shade_rows(rows, style.shape, style.module_size, style.border)
     pixels = b"".join(line.encode() * times for line, times in lines)
     width = (len(rows) + 2 * style.border) * style.module_size
-    return Image.frombytes("L", (width, width), pixels.translate(values))
+    return Image.frombytes("L", (width, width), pixels.translate(_HEX_SHADES))
 
 
 def _gradient(start: str, gradient: Gradient, width: int) -> Image.Image:

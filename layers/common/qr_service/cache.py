@@ -139,4 +139,5 @@ def _connect(settings: Settings) -> Any:
         options["credential_provider"] = _IamToken(settings)
     if settings.redis_cluster:
         return redis.RedisCluster(**options)
-    return redis.Redis(**options)
+    # A request at a time: a pool of connections would only cost.
+    return redis.Redis(**options, single_connection_client=True)

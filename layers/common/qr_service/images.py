@@ -37,11 +37,13 @@ def render(symbol: Symbol, style: Style = PLAIN) -> Image:
     if style.gradient or style.logo:
         return Image(blend.picture(symbol, style), "image/png", width)
     if style.shape == "square":
-        lines = png.module_lines(symbol.rows, style.module_size, style.border)
-        body = png.two_colours(width, lines, style.dark, style.light)
+        body = png.two_colours(
+            symbol.rows, style.module_size, style.border, style.dark, style.light
+        )
     else:
-        shades = shade_rows(symbol.rows, style.shape, style.module_size, style.border)
-        body = png.sixteen_shades(width, shades, style.dark, style.light)
+        lines = shade_rows(symbol.rows, style.shape, style.module_size, style.border)
+        colours = png.shades(style.dark, style.light)
+        body = png.sixteen_shades(width, lines, colours)
     return Image(body, "image/png", width)
 
 

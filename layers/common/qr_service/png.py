@@ -1,65 +1,81 @@
 """PNG files of few colours, at one or four bits a pixel (ISO/IEC 15948).
 
-A row of modules is one scan line, repeated; the compressor finds the repetition by
-itself, so that no filter is used. Level 5 makes files smaller than those of the usual
-libraries at half the time of level 6 (`make bench`).
+A row of square modules is one scan line, repeated; the compressor finds the repetition
+by itself, and does worse with a filter. Lines of shaped modules repeat less simply:
+there the filter Up marks those that are like the one above. Level 5 makes files smaller
+than those of the usual libraries at half the time of level 6 (`make bench`).
 """
 
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from qr_service.colours import TRANSPARENT, rgb
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREYSCALE, _INDEXED = 0, 3
 _LEVEL = 5
-_INVERTED = str.maketrans("01", "10")
-
-
-def module_lines(
-    rows: Sequence[str], module_size: int, border: int
-) -> Iterable[tuple[str, int]]:
-    """Lines of a picture of square modules: their pixels, and how often they repeat.
-
-    A pixel is "1" where a module is dark, as in the symbol's rows.
-    """
-    wider = {ord("0"): "0" * module_size, ord("1"): "1" * module_size}
-    margin = "0" * (border * module_size)
-    blank = "0" * ((len(rows) + 2 * border) * module_size)
-    yield blank, border * module_size
-    for row in rows:
-        yield f"{margin}{row.translate(wider)}{margin}", module_size
-    yield blank, border * module_size
 
 
 def two_colours(
-    width: int, lines: Iterable[tuple[str, int]], dark: str, light: str
+    rows: Sequence[str], module_size: int, border: int, dark: str, light: str
 ) -> bytes:
-    """A PNG of one bit a pixel: "1" is dark, "0" light."""
+    """A PNG of square modules at one bit a pixel."""
     grey = (dark, light) == ("#000000", "#ffffff")  # needs no palette; 1 is white
-    scan_lines = bytearray()
-    size = -(-width // 8)
-    for text, times in lines:
-        pixels = text.translate(_INVERTED) if grey else text
-        packed = int(pixels.ljust(8 * size, "0"), 2).to_bytes(size, "big")
-        scan_lines += (b"\0" + packed) * times
+    modules = len(rows) + 2 * border
+    width = modules * module_size
+    size = -(-width // 8)  # bytes of a line
+    packed = -(-modules // 8)  # bytes of a row, at one bit a module
+    shift = 8 * packed - modules + border
+    inverted = (1 << 8 * packed) - 1 if grey else 0
+    wider = _wider(module_size)
+
+    def line(row: int) -> bytes:
+        parts = [wider[byte] for byte in (row ^ inverted).to_bytes(packed, "big")]
+        return b"\0" + b"".join(parts)[:size]
+
+    blank = line(0) * (border * module_size)
+    middle = [line(int(row, 2) << shift) * module_size for row in rows]
     colours = b"" if grey else _palette([light, dark])
-    return _file(width, 1, _GREYSCALE if grey else _INDEXED, colours, scan_lines)
+    pixels = b"".join((blank, *middle, blank))
+    return _file(width, 1, _GREYSCALE if grey else _INDEXED, colours, pixels)
+
+
+@cache
+def _wider(module_size: int) -> list[bytes]:
+    """For each byte, 8 modules, the `module_size` bytes of their pixels."""
+    pixels = ("0" * module_size, "1" * module_size)
+    return [
+        int("".join(pixels[int(bit)] for bit in f"{byte:08b}"), 2).to_bytes(
+            module_size, "big"
+        )
+        for byte in range(256)
+    ]
 
 
 def sixteen_shades(
-    width: int, lines: Iterable[tuple[str, int]], dark: str, light: str
+    width: int, lines: Iterable[tuple[str, int]], colours: bytes
 ) -> bytes:
-    """A PNG of four bits a pixel, hexadecimal digits: "0" is light, "f" dark."""
+    """A PNG of four bits a pixel from lines of hexadecimal digits, each repeated.
+
+    `colours` are the chunks that `shades` made.
+    """
     scan_lines = bytearray()
     odd = "0" * (width % 2)
+    as_above = b"\2" + bytes(-(-width // 2))  # filter type Up, no difference
+    previous = ""
     for text, times in lines:
-        scan_lines += (b"\0" + bytes.fromhex(text + odd)) * times
-    return _file(width, 4, _INDEXED, _shades(dark, light), scan_lines)
+        if text == previous:
+            scan_lines += as_above * times
+        else:
+            scan_lines += b"\0" + bytes.fromhex(text + odd) + as_above * (times - 1)
+        previous = text
+    return _file(width, 4, _INDEXED, colours, scan_lines)
 
 
-def _shades(dark: str, light: str) -> bytes:
+def shades(dark: str, light: str) -> bytes:
+    """The colour chunks of 16 shades from light, 0, to dark, 15."""
     if light == TRANSPARENT:
         alpha = bytes(17 * shade for shade in range(16))
         return _chunk(b"PLTE", bytes(rgb(dark)) * 16) + _chunk(b"tRNS", alpha)
@@ -80,7 +96,11 @@ def _palette(colours: Sequence[str]) -> bytes:
 
 
 def _file(
-    width: int, depth: int, colour_type: int, colours: bytes, scan_lines: bytearray
+    width: int,
+    depth: int,
+    colour_type: int,
+    colours: bytes,
+    scan_lines: bytes | bytearray,
 ) -> bytes:
     header = struct.pack(">IIBBBBB", width, width, depth, colour_type, 0, 0, 0)
     pixels = zlib.compress(scan_lines, _LEVEL)

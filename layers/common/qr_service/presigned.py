@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from qr_service.codes import Code
 from qr_service.config import Settings
@@ -32,7 +32,7 @@ class PresignedUrls:
             "response-content-type": code.content_type,
         }
         url = self.sign("GET", code.object_key, start, seconds, answer)
-        return url.geturl(), start + timedelta(seconds=seconds)
+        return url, start + timedelta(seconds=seconds)
 
     def sign(
         self,
@@ -41,7 +41,7 @@ class PresignedUrls:
         now: datetime,
         seconds: int,
         parameters: Mapping[str, str] | None = None,
-    ) -> SplitResult:
+    ) -> str:
         """The URL of a request for one object, valid for `seconds` from `now`."""
         scheme, host, path = self._address(key)
         signed = presign(
@@ -55,7 +55,7 @@ class PresignedUrls:
             now=now,
             expires=seconds,
         )
-        return urlsplit(f"{scheme}://{signed}")
+        return f"{scheme}://{signed}"
 
     def _address(self, key: str) -> tuple[str, str, str]:
         """Scheme, host and path of an object; path style at a local endpoint."""

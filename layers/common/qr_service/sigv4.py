@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -77,11 +78,18 @@ def presign(  # noqa: PLR0913  they are the parts of a signature
     encoded_path = quote(path, safe="/-_.~")
     canonical = f"{method}\n{encoded_path}\n{query}\nhost:{host}\n\nhost\n{payload}"
     digest = sha256(canonical.encode()).hexdigest()
-    key = f"AWS4{credentials.secret_key}".encode()
-    for part in scope.split("/"):
-        key = _hmac(key, part)
+    key = _signing_key(credentials.secret_key, scope)
     signature = _hmac(key, f"{_ALGORITHM}\n{moment}\n{scope}\n{digest}").hex()
     return f"{host}{encoded_path}?{query}&X-Amz-Signature={signature}"
+
+
+@lru_cache(maxsize=8)
+def _signing_key(secret_key: str, scope: str) -> bytes:
+    """The key of a day, region and service."""
+    key = f"AWS4{secret_key}".encode()
+    for part in scope.split("/"):
+        key = _hmac(key, part)
+    return key
 
 
 def _hmac(key: bytes, message: str) -> bytes:

@@ -9,6 +9,7 @@ import ssl
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from qr_service.config import Settings
 from qr_service.errors import StorageUnavailable
@@ -46,7 +47,9 @@ class Storage:
     ) -> None:
         """Both methods may be repeated: the second time changes nothing."""
         for _ in range(_TRIES):
-            url = self._urls.sign(method, key, datetime.now(UTC), _SIGNATURE_SECONDS)
+            url = urlsplit(
+                self._urls.sign(method, key, datetime.now(UTC), _SIGNATURE_SECONDS)
+            )
             try:
                 connection = self._connect(url.scheme, url.netloc)
                 connection.request(method, f"{url.path}?{url.query}", body, headers)

@@ -15,7 +15,7 @@ from PIL import Image, ImageColor, ImageDraw
 from qr_service.colours import TRANSPARENT
 from qr_service.logo import clearing, cut_out, fitted
 from qr_service.shapes import GAP, in_eye
-from qr_service.style import Style
+from qr_service.style import Shape, Style
 from qr_service.symbol import Symbol
 
 _RUN = re.compile("1+")
@@ -26,66 +26,65 @@ def document(symbol: Symbol, style: Style) -> bytes:
     """The SVG file; it scales without loss, `width` and `height` are a suggestion."""
     modules = symbol.size + 2 * style.border
     width = modules * style.module_size
+    left = -style.border
+    # Strokes run through the middle of their row, so that whole numbers name the rows.
+    top = left - 0.5 if style.shape == "square" else left
     rows = symbol.rows
     logo = ""
     if style.logo and style.logo_size:
         cleared = clearing(symbol.size, style.logo_size)
         rows = cut_out(rows, cleared)
-        logo = _image(style.logo, modules, cleared)
+        logo = _image(style.logo, modules, cleared, left, top)
     ink = "url(#g)" if style.gradient else _short(style.dark)
     if style.shape == "square":
-        path = f'<path stroke="{ink}" d="{_strokes(rows, style.border)}"/>'
+        path = f'<path stroke="{ink}" d="{_strokes(rows)}"/>'
     else:
-        outlines = "".join(_outlines(rows, style))
-        path = f'<path fill="{ink}" d="{outlines}"/>'
-    paper = (
-        ""
-        if style.light == TRANSPARENT
-        else f'<path fill="{_short(style.light)}" d="M0 0h{modules}v{modules}H0z"/>'
-    )
+        path = f'<path fill="{ink}" d="{"".join(_outlines(rows, style.shape))}"/>'
+    paper = ""
+    if style.light != TRANSPARENT:
+        whole = f"M{left} {top}h{modules}v{modules}h-{modules}z"
+        paper = f'<path fill="{_short(style.light)}" d="{whole}"/>'
+    gradient = _gradient(style, modules, left, top) if style.gradient else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{width}" '
-        f'viewBox="0 0 {modules} {modules}">{_gradient(style, modules)}{paper}{path}'
-        f"{logo}</svg>"
+        f'viewBox="{left} {top} {modules} {modules}">'
+        f"{gradient}{paper}{path}{logo}</svg>"
     ).encode()
 
 
-def _strokes(rows: tuple[str, ...], border: int) -> str:
+def _strokes(rows: tuple[str, ...]) -> str:
     """Runs of dark modules as strokes along the middle of their row."""
     parts: list[str] = []
-    x, y = 0, 0
     for row, text in enumerate(rows):
+        end = -1
         for run in _RUN.finditer(text):
-            start, end = run.span()
-            if parts:
-                parts.append(f"m{start - x} {row - y}h{end - start}")
-            else:
-                parts.append(f"M{start + border} {row + border}.5h{end - start}")
-            x, y = end, row
-    return "".join(parts).replace(" -", "-")
+            start = run.start()
+            parts.append(f"M{start} {row}h" if end < 0 else f"m{start - end} 0h")
+            end = run.end()
+            parts.append(str(end - start))
+    return "".join(parts)
 
 
-def _outlines(rows: tuple[str, ...], style: Style) -> Iterable[str]:
+def _outlines(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
     """The outline of each dark module, clockwise; finder eyes are solid."""
     size = len(rows)
     empty = "0" * (size + 2)
     padded = [empty, *(f"0{row}0" for row in rows), empty]
-    for row in range(size):
-        for column in range(size):
-            if rows[row][column] == "0":
+    whole = f"{1 - 2 * GAP:g}"
+    for y in range(size):
+        for x in range(size):
+            if rows[y][x] == "0":
                 continue
-            x, y = column + style.border, row + style.border
-            if in_eye(row, column, size):
+            if in_eye(y, x, size):
                 yield f"M{x} {y}h1v1h-1z"
-            elif style.shape == "gapped":
-                side = f"{1 - 2 * GAP:g}"
-                yield f"M{x + GAP:g} {y + GAP:g}h{side}v{side}h-{side}z"
+            elif shape == "gapped":
+                yield f"M{x + GAP:g} {y + GAP:g}h{whole}v{whole}h-{whole}z"
             else:
-                around = style.shape == "rounded"
-                above = around and padded[row][column + 1] == "1"
-                below = around and padded[row + 2][column + 1] == "1"
-                left = around and padded[row + 1][column] == "1"
-                right = around and padded[row + 1][column + 2] == "1"
+                around = shape == "rounded"
+                above = around and padded[y][x + 1] == "1"
+                below = around and padded[y + 2][x + 1] == "1"
+                left = around and padded[y + 1][x] == "1"
+                right = around and padded[y + 1][x + 2] == "1"
                 yield f"M{x} {y}.5" + "".join(
                     (
                         "v-.5h.5" if above or left else f"{_QUARTER} .5-.5",
@@ -97,31 +96,32 @@ def _outlines(rows: tuple[str, ...], style: Style) -> Iterable[str]:
                 )
 
 
-def _gradient(style: Style, modules: int) -> str:
+def _gradient(style: Style, modules: int, left: float, top: float) -> str:
+    """The definition of `url(#g)`, over the whole picture."""
     if not style.gradient:
         return ""
-    stops = (
-        f'<stop stop-color="{_short(style.dark)}"/>'
-        f'<stop offset="1" stop-color="{_short(style.gradient.to)}"/>'
-    )
-    middle = modules / 2
     if style.gradient.type == "linear":
-        where = f'linearGradient id="g" x1="0" y1="0" x2="0" y2="{modules}"'
+        name = "linearGradient"
+        where = f'x1="0" y1="{top}" x2="0" y2="{top + modules}"'
     else:
-        corner = f"{middle * 2**0.5:.4g}"
-        where = f'radialGradient id="g" cx="{middle}" cy="{middle}" r="{corner}"'
-    name = where.split()[0]
-    return f'<defs><{where} gradientUnits="userSpaceOnUse">{stops}</{name}></defs>'
+        name = "radialGradient"
+        x, y = left + modules / 2, top + modules / 2
+        where = f'cx="{x}" cy="{y}" r="{modules / 2**0.5:.4g}"'
+    return (
+        f'<defs><{name} id="g" {where} gradientUnits="userSpaceOnUse">'
+        f'<stop stop-color="{_short(style.dark)}"/>'
+        f'<stop offset="1" stop-color="{_short(style.gradient.to)}"/></{name}></defs>'
+    )
 
 
-def _image(file: bytes, modules: int, cleared: int) -> str:
+def _image(file: bytes, modules: int, cleared: int, left: float, top: float) -> str:
     side = cleared - 1 or 1
     start = (modules - side) / 2
     kind = "png" if file.startswith(b"\x89PNG") else "jpeg"
     url = f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
     return (
-        f'<image x="{start:g}" y="{start:g}" width="{side}" height="{side}" '
-        f'href="{url}"/>'
+        f'<image x="{left + start:g}" y="{top + start:g}" width="{side}" '
+        f'height="{side}" href="{url}"/>'
     )
 
 
@@ -133,14 +133,14 @@ def _short(colour: str) -> str:
 
 # ------------------------------------------------------------------- and back to pixels
 
-_VIEW_BOX = re.compile(r'viewBox="0 0 (\d+) \d+"')
+_VIEW_BOX = re.compile(r'viewBox="(\S+) (\S+) (\d+) \d+"')
 _PATH = re.compile(r'<path (fill|stroke)="([^"]+)" d="([^"]+)"/>')
 _STOPS = re.compile(r'stop-color="([^"]+)"')
 _IMAGE = re.compile(
-    r'<image x="([\d.]+)" y="[\d.]+" width="(\d+)" height="\d+" '
+    r'<image x="(\S+)" y="(\S+)" width="(\d+)" height="\d+" '
     r'href="data:image/\w+;base64,([^"]+)"/>'
 )
-_COMMAND = re.compile(r"([MmhvHaz])([^MmhvHaz]*)")
+_COMMAND = re.compile(r"([Mmhvaz])([^Mmhvaz]*)")
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)")
 _COSINES = (math.cos(math.pi / 6), math.cos(math.pi / 3))  # of 30 and 60 degrees
 
@@ -155,23 +155,29 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
     view_box = _VIEW_BOX.search(text)
     if not view_box:
         raise ValueError("an SVG without a viewBox")
-    side = int(view_box[1]) * scale
+    left, top = float(view_box[1]), float(view_box[2])
+    side = int(view_box[3]) * scale
     picture = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(picture)
     for kind, colour, commands in _PATH.findall(text):
         inks = _STOPS.findall(text) if colour.startswith("url") else [colour]
         ink = max((ImageColor.getrgb(ink) for ink in inks), key=sum)
         for points in _polygons(commands, stroked=kind == "stroke"):
-            pixels = [(round(x * scale), round(y * scale)) for x, y in points]
+            pixels = [
+                (round((x - left) * scale), round((y - top) * scale)) for x, y in points
+            ]
             if len(pixels) == 4:
-                (left, top), (right, bottom) = min(pixels), max(pixels)
-                draw.rectangle((left, top, right - 1, bottom - 1), fill=ink)
+                first, (right, bottom) = min(pixels), max(pixels)
+                draw.rectangle((first, (right - 1, bottom - 1)), fill=ink)
             else:
                 draw.polygon(pixels, fill=ink)
-    for start, width, data in _IMAGE.findall(text):
-        logo, (x, y) = fitted(base64.b64decode(data), int(width) * scale)
-        corner = round(float(start) * scale)
-        picture.paste(logo, (corner + x, corner + y), logo)
+    for x, y, width, data in _IMAGE.findall(text):
+        logo, (right, down) = fitted(base64.b64decode(data), int(width) * scale)
+        corner = (
+            round((float(x) - left) * scale) + right,
+            round((float(y) - top) * scale) + down,
+        )
+        picture.paste(logo, corner, logo)
     return picture
 
 
@@ -197,8 +203,6 @@ def _polygons(commands: str, *, stroked: bool) -> Iterable[list[tuple[float, flo
                 x, y = x + numbers[0], y + numbers[1]
             case "h":
                 x += numbers[0]
-            case "H":
-                x = numbers[0]
             case "v":
                 y += numbers[0]
             case _:

@@ -1,0 +1,137 @@
+"""Styles, logos and dry runs with the real handlers and servers."""
+
+import json
+import urllib.request
+
+import pytest
+from qr_service.readback import read
+
+from tests.gateway import Context, event, get_retrieve, post_generate
+from tests.logos import data_url, letter
+from tests.scanners import needs_zbar, zbar_reads
+
+pytestmark = pytest.mark.usefixtures("functions", "database", "bucket")
+
+DATA = "https://example.com/styles"
+LOGO = data_url(letter())
+
+
+def fetch(functions, qr_id):
+    url = get_retrieve(functions.retrieve, qr_id).body["qr_code"]
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.headers["Content-Type"], response.read()
+
+
+@pytest.mark.parametrize("case", ["svg", "rounded", "logo", "gradient"])
+def test_the_example_events_make_codes(functions, case):
+    answer = functions.generate(event(f"generate/{case}"), Context())
+    assert answer["statusCode"] == 201
+
+
+def test_the_example_of_a_dry_run_makes_none(functions, database, bucket):
+    answer = functions.generate(event("generate/dry_run"), Context())
+    assert answer["statusCode"] == 200
+    body = json.loads(answer["body"])
+    assert body.pop("spare_bits") >= 0
+    assert body == {
+        "version": 3,
+        "error_correction": "H",
+        "width": (29 + 8) * 10,
+        "format": "png",
+        "margin": 1.0,
+        "scans": True,
+    }
+    assert database("SELECT count(*) FROM qr_codes") == [(0,)]
+    assert not bucket.keys()
+
+
+@needs_zbar
+@pytest.mark.parametrize(
+    ("style", "content_type"),
+    [
+        ({"format": "svg"}, "image/svg+xml"),
+        ({"format": "svg", "shape": "circle", "light": "transparent"}, "image/svg+xml"),
+        ({"shape": "rounded", "dark": "#1A237E", "light": "#FFF8E7"}, "image/png"),
+        ({"light": "transparent"}, "image/png"),
+        ({"gradient": {"type": "radial", "to": "#7A0026"}}, "image/png"),
+        ({"logo": LOGO, "logo_size": 0.2}, "image/png"),
+        ({"logo": LOGO, "format": "svg"}, "image/svg+xml"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_the_stored_image_is_read_by_two_scanners(functions, style, content_type):
+    reply = post_generate(functions.generate, {"data": DATA, **style})
+    assert reply.status == 201
+    found, body = fetch(functions, reply.body["qr_id"])
+    assert found == content_type
+    assert read(body).payload == zbar_reads(body) == DATA.encode()
+
+
+def test_the_answer_tells_what_was_made(functions):
+    body = {"data": DATA, "format": "svg", "logo": LOGO, "logo_size": 0.2}
+    reply = post_generate(functions.generate, body).body
+    assert reply.pop("qr_id")
+    assert reply.pop("expires_at")
+    assert 0.4 <= reply.pop("margin") < 1
+    version = reply.pop("version")
+    assert reply == {
+        "error_correction": "H",
+        "width": (17 + 4 * version + 8) * 10,
+        "format": "svg",
+        "logo_size": 0.2,
+    }
+
+
+def test_the_style_is_kept_with_the_code_and_the_logo_is_not(functions, database):
+    gradient = {"type": "linear", "to": "#7a0026"}
+    body = {"data": DATA, "format": "svg", "logo": LOGO, "gradient": gradient}
+    qr_id = post_generate(functions.generate, body).body["qr_id"]
+    ((options, key, content_type),) = database(
+        "SELECT options, object_key, content_type FROM qr_codes"
+    )
+    assert (options["format"], options["gradient"]) == ("svg", gradient)
+    assert "logo" not in options
+    assert (key, content_type) == (f"codes/{qr_id}.svg", "image/svg+xml")
+
+
+def test_a_repeated_request_with_a_logo_gets_the_same_answer(functions, database):
+    body = {"data": DATA, "logo": LOGO, "shape": "rounded"}
+    key = {"Idempotency-Key": "a-logo"}
+    first = post_generate(functions.generate, body, key)
+    again = post_generate(functions.generate, body, key)
+    other = post_generate(functions.generate, {**body, "shape": "circle"}, key)
+    assert (first.status, again.status, other.status) == (201, 201, 422)
+    assert first.body == again.body
+    assert database("SELECT count(*) FROM qr_codes") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("style", "status", "code", "field"),
+    [
+        ({"logo": LOGO, "logo_size": 0.5}, 422, "unscannable", "logo_size"),
+        ({"gradient": {"to": "#ffffee"}}, 422, "unscannable", "gradient"),
+        ({"dark": "#ffffff"}, 422, "unscannable", "dark"),
+        ({"logo": "https://example.com/x.png"}, 400, "out_of_range", "logo"),
+        ({"logo": data_url(b"GIF89a")}, 400, "out_of_range", "logo"),
+        ({"logo_size": 0.2}, 400, "out_of_range", "logo_size"),
+        ({"shape": "circle", "module_size": 3}, 400, "out_of_range", "module_size"),
+        ({"shape": "star"}, 400, "out_of_range", "shape"),
+    ],
+)
+def test_what_cannot_be_made_stores_nothing(
+    functions, database, bucket, style, status, code, field
+):
+    reply = post_generate(functions.generate, {"data": DATA, **style})
+    assert (reply.status, reply.body["code"]) == (status, code)
+    assert reply.body["field"] == field
+    assert reply.body["allowed"]
+    assert database("SELECT count(*) FROM qr_codes") == [(0,)]
+    assert not bucket.keys()
+
+
+def test_a_dry_run_refuses_what_the_real_one_refuses(functions):
+    request = event("generate/dry_run")
+    request["body"] = json.dumps({"data": "x" * 4000})
+    answer = functions.generate(request, Context())
+    assert answer["statusCode"] == 422
+    assert json.loads(answer["body"])["code"] == "data_too_long"

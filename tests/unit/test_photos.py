@@ -1,0 +1,33 @@
+"""The simulated photos of `tests.photos` are photos; what they show is its table."""
+
+import random
+
+import pytest
+
+pytest.importorskip("pyzbar.pyzbar", reason="apt-get install libzbar0")
+
+from qr_service.images import render
+from qr_service.symbol import encode
+
+from tests import photos
+from tests.scanners import picture
+
+
+def test_a_good_photo_of_a_plain_code_is_read():
+    assert photos.shares(photos.STYLES["square"], photos.PHOTOS["near"]) == [1, 1]
+
+
+def test_a_hopeless_photo_is_not():
+    assert photos.shares(photos.STYLES["square"], (1, 30, 2, 90, 20)) == [0, 0]
+
+
+def test_a_photo_can_be_taken_again():
+    symbol = encode("again")
+    clean = picture(render(symbol).body)
+    one, same, other = (
+        photos.photo(
+            clean, symbol.size + 8, photos.PHOTOS["dark room"], random.Random(seed)
+        )
+        for seed in (1, 1, 2)
+    )
+    assert one.tobytes() == same.tobytes() != other.tobytes()
