@@ -32,7 +32,7 @@ def generate() -> Response[str]:
     if key is not None:
         key = check_idempotency_key(key)
     request = parse(http.body_of(event), settings())
-    if event.query_string_parameters.get("dry_run") == "true":
+    if http.flag_of(event, "dry_run"):
         return http.respond(HTTPStatus.OK, preview(request))
     owner = event.request_context.identity.api_key_id or "anonymous"
     answer = generator().generate(request, owner, key)

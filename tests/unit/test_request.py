@@ -1,8 +1,8 @@
-import base64
 import json
 
 import pytest
 from qr_service.errors import BadRequest, BodyTooLarge
+from qr_service.logo import decode
 from qr_service.request import MAX_BODY, check_idempotency_key, parse
 from qr_service.style import Gradient, Style
 
@@ -57,7 +57,7 @@ def test_every_field_is_taken(settings):
         light="transparent",
         shape="rounded",
         gradient=Gradient("radial", "#8b0000"),
-        logo=base64.b64decode(LOGO.partition(",")[2]),
+        logo=decode(LOGO),
         logo_size=0.25,
     )
 
@@ -113,10 +113,18 @@ def test_what_is_no_json_object_is_refused(raw, settings):
         ({"light": 0xFFFFFF}, "invalid_type", "light"),
         ({"shape": "star"}, "out_of_range", "shape"),
         ({"gradient": "#ff0000"}, "invalid_type", "gradient"),
-        ({"gradient": {"type": "radial"}}, "missing_field", "to"),
-        ({"gradient": {"to": "red"}}, "out_of_range", "to"),
-        ({"gradient": {"to": "#8b0000", "type": "conic"}}, "out_of_range", "type"),
-        ({"gradient": {"to": "#8b0000", "from": "#000000"}}, "unknown_field", "from"),
+        ({"gradient": {"type": "radial"}}, "missing_field", "gradient.to"),
+        ({"gradient": {"to": "red"}}, "out_of_range", "gradient.to"),
+        (
+            {"gradient": {"to": "#8b0000", "type": "conic"}},
+            "out_of_range",
+            "gradient.type",
+        ),
+        (
+            {"gradient": {"to": "#8b0000", "from": "#000000"}},
+            "unknown_field",
+            "gradient.from",
+        ),
         ({"logo": "https://example.com/logo.png"}, "out_of_range", "logo"),
         ({"logo": "data:image/svg+xml;base64,PHN2Zz4="}, "out_of_range", "logo"),
         ({"logo": 5}, "invalid_type", "logo"),

@@ -63,10 +63,9 @@ def test_every_style_is_read_at_every_level(style):
 
 
 @pytest.mark.parametrize("style", STYLES, ids=named)
-def test_a_text_that_is_sampled_badly_in_small_modules_is_not_refused(style):
-    """At 2 pixels a module zxing-cpp misreads 83 % of what it may of `0ffj7`."""
+def test_a_clean_picture_needs_hardly_any_error_correction(style):
     for data in ("0ffj7", "a", "x" * 100):
-        prove(GenerateRequest(data, 24, "L", style, b""))
+        assert prove(GenerateRequest(data, 24, "L", style, b"")).margin >= 0.8
 
 
 @needs_zbar

@@ -137,7 +137,7 @@ def prove(request: GenerateRequest) -> Proof:
         else:
             symbol = encode(request.data, request.error_correction)
         image = render(symbol, style)
-        margin = verify(image, request.data)
+        margin = verify(image, request.data, "logo" if style.logo else "module_size")
     except Unscannable:
         metrics.add_metric("Unscannable", unit="Count", value=1)
         raise

@@ -92,6 +92,20 @@ def body_of(event: APIGatewayProxyEvent) -> bytes:
         raise BadRequest("invalid_json", "The body is not JSON in UTF-8.") from None
 
 
+def flag_of(event: APIGatewayProxyEvent, name: str) -> bool:
+    """A query parameter that is `true`, `false` or absent; raises BadRequest."""
+    value = event.query_string_parameters.get(name, "false")
+    if value not in {"true", "false"}:
+        raise BadRequest(
+            "out_of_range",
+            f"{name} must be true or false.",
+            field=name,
+            received=value[:64],
+            allowed=["true", "false"],
+        )
+    return value == "true"
+
+
 def path_beside(event: APIGatewayProxyEvent, path: str) -> str:
     """`path` of this API as the client has to write it.
 

@@ -13,6 +13,7 @@ from functools import cache
 from io import BytesIO
 
 from PIL import Image
+from qrcode import util
 
 from qr_service.errors import BadRequest, Unscannable
 from qr_service.plane import codeword_numbers
@@ -20,13 +21,15 @@ from qr_service.symbol import Level, Symbol, choices, codeword_blocks, encode
 
 MAX_BYTES = 64 * 1024
 MAX_PIXELS = 1_000_000
+MAX_SIDE = 512  # pixels that are kept; no code shows a logo larger
 DEFAULT_SIZE = 0.2  # of the symbol's side, or what fits
 LEAST_DEFAULT = 5  # modules; rather than a smaller logo the symbol grows
 MORE_VERSIONS = 10  # that the symbol may grow by to make room
 
+LEAST_SIZE = 0.05
+
 # Share of the errors a block can correct that the logo may use; dirt, creases and bad
-# light get the rest. At 0.5 a second reader, zbar, fails with 1 of 100 large logos even
-# on a clean image; at 0.4 with none of 1,000.
+# light get the rest.
 BUDGET = 0.4
 # Modules that no logo comes near: finder eyes, format information, timing patterns.
 _KEPT = 9
@@ -35,9 +38,10 @@ _DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/]+={0,2})
 
 
 def decode(url: str) -> bytes:
-    """The file of a PNG or JPEG given as a data URL; raises BadRequest.
+    """A PNG or JPEG given as a data URL, as a file of its pixels alone.
 
-    Its size in bytes and in pixels is checked before any pixel is decoded.
+    Its size in bytes and in pixels is checked before any pixel is decoded; metadata and
+    whatever else it carried is left behind. Raises BadRequest.
     """
     # As base64 the largest file is a third longer; the rest is the URL's head.
     match = _DATA_URL.fullmatch(url) if len(url) < 2 * MAX_BYTES else None
@@ -55,10 +59,20 @@ def decode(url: str) -> bytes:
             if width * height > MAX_PIXELS:
                 pixels = f"{width} x {height} pixels"
                 raise _refusal(f"at most {MAX_PIXELS} pixels", pixels)
-            picture.load()
+            return _pixels_alone(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise _refusal(f"a readable {match[1]}", "a damaged file") from None
-    return file
+
+
+def _pixels_alone(picture: Image.Image) -> bytes:
+    """The picture written anew, at most MAX_SIDE pixels wide and high."""
+    result = picture.convert("RGBA" if picture.format == "PNG" else "RGB")
+    result.thumbnail((MAX_SIDE, MAX_SIDE))
+    file = BytesIO()
+    result.save(
+        file, picture.format, **({"quality": 90} if result.mode == "RGB" else {})
+    )
+    return file.getvalue()
 
 
 def _refusal(allowed: str, received: str) -> BadRequest:
@@ -91,6 +105,12 @@ def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
             fitting = min(room, clearing(side, DEFAULT_SIZE))
             return encode(data, level, version), fitting / side
         largest = max(largest, room / side)
+    if largest < LEAST_SIZE:
+        raise Unscannable(
+            "No logo fits into a code of this much data; shorten it.",
+            field="logo",
+            allowed="a logo with shorter data",
+        )
     shown = int(largest * 1000) / 1000
     raise Unscannable(
         f"A logo of this size hides more than error correction restores; at most "
@@ -120,14 +140,27 @@ def cut_out(rows: tuple[str, ...], cleared: int) -> tuple[str, ...]:
 
 @cache
 def largest_clearing(version: int, level: Level) -> int:
-    """The largest odd number of modules that may be hidden, on a side; 0 for none."""
+    """The largest odd number of modules that may be hidden, on a side; 0 for none.
+
+    It is none in the versions with an alignment pattern in the middle: some readers
+    look for each of them, and what they take for it in a logo bends their grid.
+    """
     side = 17 + 4 * version
     fitting = 0
     for cleared in range(1, side - 2 * _KEPT + 1, 2):
-        if damage(version, level, cleared) > BUDGET:
+        if _hides_alignment(version, cleared) or (
+            damage(version, level, cleared) > BUDGET
+        ):
             break
         fitting = cleared
     return fitting
+
+
+def _hides_alignment(version: int, cleared: int) -> bool:
+    """Whether the middle touches one of the 5 x 5 alignment patterns (annex E)."""
+    start = (17 + 4 * version - cleared) // 2
+    near = range(start - 2, start + cleared + 2)
+    return any(centre in near for centre in util.pattern_position(version))
 
 
 def damage(version: int, level: Level, cleared: int) -> float:

@@ -27,6 +27,7 @@ MIN_MARGIN = 0.4
 _FORMATS = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 _SVG_SCALE = 8  # pixels a module
 _SECOND_LOOK = 2
+_SECOND_LOOK_WIDTH = 1500  # pixels; a larger picture shows its modules well enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +62,27 @@ def check_contrast(style: Style) -> None:
             )
 
 
-def verify(image: Image, data: str) -> float:
+def verify(image: Image, data: str, blame: str = "module_size") -> float:
     """The margin of a scanner that reads exactly `data` from the image.
 
-    Raises Unscannable unless it does, with at least MIN_MARGIN to spare.
+    Raises Unscannable, with the field to `blame`, unless it does, and with at least
+    MIN_MARGIN to spare.
     """
     reading = read(image.body)
-    if reading is None or reading.margin < MIN_MARGIN:
+    if (reading is None or reading.margin < 1) and image.width <= _SECOND_LOOK_WIDTH:
         # A scanner takes many pictures. At 2 pixels a module zxing-cpp samples some
         # perfect symbols badly, whoever drew them; enlarged it reads them well.
         reading = read(image.body, enlarged=_SECOND_LOOK)
     if reading is None or reading.payload != data.encode():
         raise Unscannable(
             "The image could not be read back; larger modules or a plainer style help.",
-            field="module_size",
+            field=blame,
         )
     if reading.margin < MIN_MARGIN:
         raise Unscannable(
             f"Reading the image back took {1 - reading.margin:.0%} of its error "
             f"correction, at most {1 - MIN_MARGIN:.0%} may be used.",
-            field="module_size",
+            field=blame,
         )
     return reading.margin
 

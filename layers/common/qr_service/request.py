@@ -134,8 +134,9 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class _Taker:
     """Takes fields one by one, each checked, and remembers which were asked for."""
 
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self._fields = fields
+    def __init__(self, fields: dict[str, Any], prefix: str = "") -> None:
+        self._fields = {prefix + name: value for name, value in fields.items()}
+        self._prefix = prefix
         self._known: list[str] = []
 
     def _take(self, name: str, default: Any) -> Any:
@@ -200,10 +201,11 @@ class _Taker:
             return None
         if not isinstance(value, dict):
             raise _wrong_type(name, value, 'an object, {"type": ..., "to": ...}')
-        take = _Taker(value)
+        take = _Taker(value, prefix=f"{name}.")
         types: tuple[Literal["linear", "radial"], ...] = ("linear", "radial")
         gradient = Gradient(
-            take.choice("type", "linear", types), take.colour("to", None)
+            take.choice(f"{name}.type", "linear", types),
+            take.colour(f"{name}.to", None),
         )
         take.refuse_the_rest()
         return gradient

@@ -185,7 +185,8 @@ def _codewords(segments: Sequence[_Segment], version: int, level: Level) -> byte
 def codeword_blocks(version: int, level: Level) -> tuple[tuple[int, ...], int]:
     """The block of each codeword in the order of placement (clause 7.6).
 
-    And how many wrong codewords any block corrects (clause 7.5.1, table 9).
+    And how many wrong codewords any block corrects (clause 7.5.1; of the smallest
+    versions table 9 expects one or two fewer, to be safe from misreading).
     """
     blocks = base.rs_blocks(version, INDICATOR[level])
     count = len(blocks)
