@@ -27,7 +27,7 @@ MIN_MARGIN = 0.4
 _FORMATS = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 _SVG_SCALE = 8  # pixels a module
 _SECOND_LOOK = 2
-_SECOND_LOOK_WIDTH = 1500  # pixels; a larger picture shows its modules well enough
+_SECOND_LOOK_WIDTH = 400  # pixels; version 40 at 2 pixels a module is 370 wide
 
 
 @dataclass(frozen=True, slots=True)
