@@ -135,3 +135,16 @@ def test_a_dry_run_refuses_what_the_real_one_refuses(functions):
     answer = functions.generate(request, Context())
     assert answer["statusCode"] == 422
     assert json.loads(answer["body"])["code"] == "data_too_long"
+
+
+@pytest.mark.parametrize("value", ["1", "True", "yes", ""])
+def test_a_dry_run_is_asked_for_by_true_and_nothing_else(
+    functions, database, bucket, value
+):
+    request = event("generate/dry_run")
+    request["queryStringParameters"]["dry_run"] = value
+    request["multiValueQueryStringParameters"]["dry_run"] = [value]
+    answer = functions.generate(request, Context())
+    problem = json.loads(answer["body"])
+    assert (answer["statusCode"], problem["field"]) == (400, "dry_run")
+    assert bucket.keys() == set()
