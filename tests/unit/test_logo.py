@@ -263,6 +263,14 @@ def test_what_is_no_data_url_of_a_png_or_jpeg_is_refused(url):
     assert error.value.fields["field"] == "logo"
 
 
+def test_the_pictures_that_a_camera_adds_to_its_jpeg_are_left_behind():
+    file = BytesIO()
+    pictures = [Raster.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    pictures[0].save(file, "MPO", save_all=True, append_images=pictures[1:])
+    with Raster.open(BytesIO(logos.decode(data_url(file.getvalue(), "jpeg")))) as kept:
+        assert (kept.format, getattr(kept, "n_frames", 1)) == ("JPEG", 1)
+
+
 def test_a_file_of_exactly_64_kib_is_taken():
     body = letter()
     body += bytes(logos.MAX_BYTES - len(body))  # what follows IEND is not read

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from functools import cache
 from io import BytesIO
+from itertools import islice
 
 from PIL import Image
 from qrcode import util
@@ -22,11 +23,12 @@ from qr_service.symbol import Level, Symbol, choices, codeword_blocks, encode
 MAX_BYTES = 64 * 1024
 MAX_PIXELS = 1_000_000
 MAX_SIDE = 512  # pixels that are kept; no code shows a logo larger
-DEFAULT_SIZE = 0.2  # of the symbol's side, or what fits
+# Sizes are the logo's side as a fraction of the symbol's.
+LEAST_SIZE = 0.05
+MOST_SIZE = 0.5
+DEFAULT_SIZE = 0.2  # or what fits
 LEAST_DEFAULT = 5  # modules; rather than a smaller logo the symbol grows
 MORE_VERSIONS = 10  # that the symbol may grow by to make room
-
-LEAST_SIZE = 0.05
 
 # Share of the errors a block can correct that the logo may use; dirt, creases and bad
 # light get the rest.
@@ -66,12 +68,15 @@ def decode(url: str) -> bytes:
 
 def _pixels_alone(picture: Image.Image) -> bytes:
     """The picture written anew, at most MAX_SIDE pixels wide and high."""
-    result = picture.convert("RGBA" if picture.format == "PNG" else "RGB")
-    result.thumbnail((MAX_SIDE, MAX_SIDE))
     file = BytesIO()
-    result.save(
-        file, picture.format, **({"quality": 90} if result.mode == "RGB" else {})
-    )
+    if picture.format == "PNG":
+        result = picture.convert("RGBA")
+        result.thumbnail((MAX_SIDE, MAX_SIDE))
+        result.save(file, "PNG")
+    else:
+        result = picture.convert("RGB")
+        result.thumbnail((MAX_SIDE, MAX_SIDE))
+        result.save(file, "JPEG", quality=90)
     return file.getvalue()
 
 
@@ -92,11 +97,7 @@ def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
     Raises DataTooLong, and Unscannable with the largest size that would fit.
     """
     largest = 0.0
-    first = 0
-    for version, reached in choices(data, level):
-        first = first or version
-        if version > first + MORE_VERSIONS:
-            break
+    for version, reached in islice(choices(data, level), MORE_VERSIONS + 1):
         side = 17 + 4 * version
         room = largest_clearing(version, reached)
         if size is not None and clearing(side, size) <= room:

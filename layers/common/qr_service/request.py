@@ -14,15 +14,16 @@ from typing import Any, Literal, TypeVar, get_args
 from qr_service.colours import TRANSPARENT
 from qr_service.config import Settings
 from qr_service.errors import BadRequest, BodyTooLarge
-from qr_service.logo import decode
+from qr_service.logo import LEAST_SIZE, MOST_SIZE, decode
 from qr_service.style import Gradient, Shape, Style
 from qr_service.symbol import LEVELS, Level
 
 MAX_BODY = 128 * 1024  # bytes
 
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
-SHAPES: tuple[Shape, ...] = get_args(Shape)
 _LONGEST_SHOWN = 64  # characters of a wrong value that an error repeats
 
 Choice = TypeVar("Choice", bound=str)
@@ -66,7 +67,9 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
             shape=take.choice("shape", "square", SHAPES),
             gradient=take.gradient("gradient"),
             logo=take.logo("logo"),
-            logo_size=take.fraction("logo_size", 0.05, 0.5, goes_with="logo"),
+            logo_size=take.fraction(
+                "logo_size", LEAST_SIZE, MOST_SIZE, goes_with="logo"
+            ),
         ),
         digest=_digest(fields),
     )
