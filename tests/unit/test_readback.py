@@ -191,6 +191,23 @@ def test_both_ends_of_a_gradient_need_contrast(dark, to, field):
     assert error.value.fields["field"] == field
 
 
+@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
+@pytest.mark.parametrize("border", [2, 4, 20])
+def test_the_quiet_zone_is_measured_in_the_picture(form, shape, border):
+    style = Style(format=form, shape=shape, border=border, light="#f0f0f0")
+    reading = read(render(encode("quiet zone"), style).body)
+    assert reading.quiet_zone == pytest.approx(border, abs=0.1)
+
+
+def test_too_narrow_a_quiet_zone_is_refused_though_zxing_reads_it():
+    image = render(encode("quiet zone"), Style(border=1))
+    assert read(image.body).payload == b"quiet zone"
+    with pytest.raises(Unscannable) as error:
+        verify(image, "quiet zone")
+    assert error.value.fields["field"] == "border"
+
+
 def test_a_perfect_symbol_that_was_sampled_badly_gets_a_second_look():
     # zxing-cpp alone finds most of its error correction used up, at 2 pixels a module.
     image = render(encode("0ffj7", "L"), Style(module_size=2))

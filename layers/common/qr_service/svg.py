@@ -163,14 +163,13 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
         inks = _STOPS.findall(text) if colour.startswith("url") else [colour]
         ink = max((ImageColor.getrgb(ink) for ink in inks), key=sum)
         for points in _polygons(commands, stroked=kind == "stroke"):
-            pixels = [
-                (round((x - left) * scale), round((y - top) * scale)) for x, y in points
-            ]
-            if len(pixels) == 4:
-                first, (right, bottom) = min(pixels), max(pixels)
-                draw.rectangle((first, (right - 1, bottom - 1)), fill=ink)
+            placed = [((x - left) * scale, (y - top) * scale) for x, y in points]
+            if len(placed) == 4:
+                (x, y), (right, bottom) = min(placed), max(placed)
+                corners = (round(x), round(y), round(right) - 1, round(bottom) - 1)
+                draw.rectangle(corners, fill=ink)
             else:
-                draw.polygon(pixels, fill=ink)
+                draw.polygon(_pixel_centres(placed), fill=ink)
     for x, y, width, data in _IMAGE.findall(text):
         logo, (right, down) = fitted(base64.b64decode(data), int(width) * scale)
         corner = (
@@ -179,6 +178,24 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
         )
         picture.paste(logo, corner, logo)
     return picture
+
+
+def _pixel_centres(points: list[tuple[float, float]]) -> list[tuple[int, int]]:
+    """The pixels that an outline runs through on its inside.
+
+    Pillow fills the pixels of the outline as well, so that it is drawn half a pixel
+    further in on every side.
+    """
+    columns, rows = zip(*points, strict=True)
+    middle_x, middle_y = (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
+    share = 1 - 1 / (max(columns) - min(columns))
+    return [
+        (
+            round(middle_x - 0.5 + (x - middle_x) * share),
+            round(middle_y - 0.5 + (y - middle_y) * share),
+        )
+        for x, y in points
+    ]
 
 
 def _polygons(commands: str, *, stroked: bool) -> Iterable[list[tuple[float, float]]]:
