@@ -20,7 +20,7 @@ def cleaner() -> Cleaner:
 
 
 def clean_up(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The counts of this run: erased, failed, purged, remaining."""
+    """What this run did, and what it left: see Report."""
     report = cleaner().clean_up(lambda: context.get_remaining_time_in_millis() / 1000)
     return report.as_dict()
 

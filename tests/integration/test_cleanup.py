@@ -1,7 +1,9 @@
 """The end of a code: its image goes, then its data, then its row."""
 
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg2
@@ -57,6 +59,12 @@ def an_hour():
     return 3600.0
 
 
+def left(report):
+    """The report of a run that left codes of HOUR_AGO; read right after it."""
+    waited = int((datetime.now(UTC) - HOUR_AGO).total_seconds())
+    return replace(report, backlog_seconds=pytest.approx(waited, abs=10))
+
+
 def test_image_and_data_go_and_the_code_stays_410(functions, database, bucket, servers):
     reply = post_generate(
         functions.generate,
@@ -66,7 +74,8 @@ def test_image_and_data_go_and_the_code_stays_410(functions, database, bucket, s
     qr_id = reply.body["qr_id"]
     age(database, servers, qr_id, HOUR_AGO, cached=False)
     assert functions.clean_up() == {
-        "erased": 1, "failed": 0, "purged": 0, "remaining": 0
+        "erased": 1, "failed": 0, "purged": 0, "remaining": 0,
+        "backlog_seconds": 0,
     }  # fmt: skip
     assert bucket.keys() == set()
     (row,) = database("SELECT * FROM qr_codes")
@@ -100,7 +109,7 @@ def test_an_undeletable_object_costs_one_try_and_blocks_nothing(
     deletion = RefusingDeletion(settings())
     deletion.refused = frozenset(f"codes/{qr_id}.png" for qr_id in ids[:6])
     report = cleaner(deletion, batch=3).clean_up(an_hour)
-    assert report == Report(erased=6, failed=6, purged=0, remaining=6)
+    assert report == left(Report(erased=6, failed=6, purged=0, remaining=6))
     assert bucket.keys() == deletion.refused
     rows = database("SELECT id FROM qr_codes WHERE data IS NOT NULL ORDER BY id")
     assert [qr_id for (qr_id,) in rows] == ids[:6]
@@ -111,12 +120,35 @@ def test_it_stops_in_time_and_reports_what_remains(functions, expired, database)
     expired(9)
     clock = iter([100.0, 31.0, 30.0, 29.0, 28.0])
     report = cleaner(batch=3).clean_up(lambda: next(clock))
-    assert report == Report(erased=6, failed=0, purged=0, remaining=3)
+    assert report == left(Report(erased=6, failed=0, purged=0, remaining=3))
 
 
 def test_with_no_time_at_all_it_does_nothing(functions, expired, database):
     expired(1)
     assert functions.clean_up(seconds=30)["remaining"] == 1
+
+
+def test_the_backlog_is_as_old_as_the_oldest_code_left(
+    functions, expired, database, capsys
+):
+    oldest, _, _ = sorted(expired(3))
+    database(
+        "UPDATE qr_codes SET expires_at = expires_at - interval '1 day' WHERE id = %s",
+        oldest,
+    )
+    waited = (datetime.now(UTC) - HOUR_AGO).total_seconds() + 24 * 3600
+    report = functions.clean_up(seconds=30)
+    assert waited - 1 <= report["backlog_seconds"] < waited + 10
+    (metric,) = metrics(capsys, "CleanupBacklogSeconds")
+    assert metric == [report["backlog_seconds"]]
+    functions.clean_up()
+    assert metrics(capsys, "CleanupBacklogSeconds") == [[0]]
+
+
+def metrics(capsys, name):
+    """The values of a metric that were printed since the last look."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line[name] for line in lines if name in line]
 
 
 def test_two_runs_at_once_share_the_work(functions, expired, bucket, database):

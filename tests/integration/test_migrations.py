@@ -6,8 +6,11 @@ from contextlib import closing
 import psycopg2
 import pytest
 from psycopg2 import errors
-from qr_service.migrations import Migration, apply
+from qr_service.migrations import Migration, MigrationError, apply, load
 
+from functions.migrate.app import FOLDER
+from local.processes import free_port
+from local.servers import PostgreSQL
 from tests.integration.conftest import migrate_with
 
 
@@ -28,6 +31,36 @@ def application(servers, functions):
     connection = psycopg2.connect(servers.postgresql.url("qr_app"))
     with closing(connection), connection.cursor() as cursor:
         yield cursor
+
+
+@pytest.fixture
+def managed(tmp_path):
+    """Two databases as on RDS: the URLs of its master user, who is no superuser."""
+    server = PostgreSQL(tmp_path, free_port(), durable=False)
+    server.start()
+    try:
+        admin = psycopg2.connect(server.url("qr_admin"))
+        admin.autocommit = True
+        with closing(admin), admin.cursor() as cursor:
+            cursor.execute(MANAGED)
+            for name in ("one", "two"):
+                cursor.execute(f"CREATE DATABASE {name} OWNER master")
+        place = f"postgresql://master:{PASSWORD}@127.0.0.1:{server.port}"
+        yield [f"{place}/{name}" for name in ("one", "two")]
+    finally:
+        server.stop()
+
+
+PASSWORD = "of-the-master-user"
+# RDS has the two rds_ roles; CREATEROLE alone may not grant what others made.
+MANAGED = f"""
+    DROP ROLE qr_app; -- a local server has it from the start
+    CREATE ROLE rds_iam NOLOGIN;
+    CREATE ROLE rds_superuser NOLOGIN;
+    GRANT rds_iam TO rds_superuser WITH ADMIN OPTION;
+    CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}';
+    GRANT rds_superuser TO master;
+"""
 
 
 def tables(url):
@@ -58,10 +91,18 @@ def test_applies_in_order_what_is_missing(empty_database):
 
 def test_a_broken_migration_leaves_the_schema_as_it_was(empty_database):
     with closing(psycopg2.connect(empty_database)) as connection:
-        with pytest.raises(errors.DivisionByZero):
+        with pytest.raises(MigrationError, match="0002_broken") as raised:
             apply(connection, [ONE, BROKEN])
+        assert raised.value.pgcode == "22012"  # division by zero
         assert tables(empty_database) == ["one", "schema_migrations"]
         assert apply(connection, [ONE, TWO]) == [TWO]
+
+
+def test_later_migrations_than_the_code_knows_are_left_alone(empty_database):
+    with closing(psycopg2.connect(empty_database)) as connection:
+        apply(connection, [ONE, TWO])
+        assert apply(connection, [ONE]) == []
+    assert tables(empty_database) == ["one", "schema_migrations", "two"]
 
 
 def test_two_runs_at_once_apply_nothing_twice(empty_database):
@@ -74,6 +115,26 @@ def test_two_runs_at_once_apply_nothing_twice(empty_database):
     with ThreadPoolExecutor(3) as pool:
         applied = [migration for done in pool.map(run, range(3)) for migration in done]
     assert sorted(migration.version for migration in applied) == [1, 2]
+
+
+def test_the_master_user_of_rds_can_apply_all_of_them(managed):
+    wanted = load(FOLDER)
+    for url in managed:  # in the second one the role is there already
+        with closing(psycopg2.connect(url)) as connection:
+            assert apply(connection, wanted) == wanted
+            with connection, connection.cursor() as cursor:
+                cursor.execute(WHAT_BECAME)
+                assert cursor.fetchone() == (False, True, True, True)
+
+
+WHAT_BECAME = """
+    SELECT rolsuper,
+        pg_has_role('qr_app', 'rds_iam', 'member'),
+        has_table_privilege('qr_app', 'qr_codes', 'insert'),
+        (SELECT 'statement_timeout=4s' = ANY(rolconfig)
+            FROM pg_roles WHERE rolname = 'qr_app')
+    FROM pg_roles WHERE rolname = current_user
+"""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import psycopg2
 import pytest
 from qr_service import events
 from qr_service.errors import StorageUnavailable
+from qr_service.migrations import MigrationError
 
 from tests.gateway import Context
 
@@ -35,3 +36,14 @@ def test_a_failure_is_raised_and_keeps_its_payload_to_itself(error, log, capsys)
     assert line["error"] == type(error).__name__
     assert "the payload" not in f"{raised.value} {line}"
     assert '"Failures":[1.0]' in capsys.readouterr().out  # the metric
+
+
+def test_a_failure_that_is_our_own_text_is_told_with_it():
+    def work(event, context):
+        raise MigrationError("0002_more failed", "42501")
+
+    with pytest.raises(events.InvocationFailed) as raised:
+        run(work)
+    assert str(raised.value) == (
+        "error: MigrationError, reason: 0002_more failed, sqlstate: 42501"
+    )

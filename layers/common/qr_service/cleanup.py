@@ -25,13 +25,15 @@ class Report:
     """What one run did, in codes.
 
     Erased; failed, their object could not be deleted; purged, their tombstone was too
-    old; remaining, expired but left to the next run.
+    old; remaining, expired but left to the next run, the oldest of them for
+    backlog_seconds now.
     """
 
     erased: int = 0
     failed: int = 0
     purged: int = 0
     remaining: int = 0
+    backlog_seconds: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON."""
@@ -62,7 +64,10 @@ class Cleaner:
         while purged == self.batch and seconds_left() > SPARE_SECONDS:
             purged = self.database.purge(age, self.batch)
             report.purged += purged
-        report.remaining = self.database.count_expired(MOST_COUNTED)
+        report.remaining, report.backlog_seconds = self.database.backlog(MOST_COUNTED)
+        metrics.add_metric(
+            "CleanupBacklogSeconds", unit="Seconds", value=report.backlog_seconds
+        )
         return report
 
     def _erase_batch(

@@ -9,7 +9,7 @@ import json
 import os
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from qr_service.codes import Code
 from qr_service.config import Settings
 from qr_service.errors import DatabaseUnavailable
 from qr_service.sigv4 import EMPTY_PAYLOAD, Credentials, presign
-from qr_service.telemetry import describe, logger
+from qr_service.telemetry import Explained, describe, logger
 
 TIMEOUT = 5.0  # seconds; the role's own statement_timeout is just below
 # Seconds after which a connection is not trusted: its peer may have gone without a word
@@ -178,16 +178,22 @@ class Database:
         """Makes tombstones of rows: nothing but id and moments is left."""
         cursor.execute(Database._ERASE, {"ids": list(ids)})
 
-    _COUNT_EXPIRED = """
-        SELECT count(*) FROM (
-            SELECT FROM qr_codes WHERE expires_at <= now() AND erased_at IS NULL
-            LIMIT %(limit)s
+    _BACKLOG = """
+        SELECT count(*), coalesce(extract(epoch FROM now() - min(expires_at)), 0)
+        FROM (
+            SELECT expires_at FROM qr_codes
+            WHERE expires_at <= now() AND erased_at IS NULL
+            ORDER BY expires_at, id LIMIT %(limit)s
         ) AS expired
     """
 
-    def count_expired(self, limit: int) -> int:
-        """Codes that have expired and are not erased yet; counted up to `limit`."""
-        return int(self._run(self._COUNT_EXPIRED, {"limit": limit})[0][0])
+    def backlog(self, limit: int) -> tuple[int, int]:
+        """Codes that have expired and are not erased yet, counted up to `limit`.
+
+        And the whole seconds for which the oldest of them has; 0 without any.
+        """
+        count, seconds = self._run(self._BACKLOG, {"limit": limit})[0]
+        return count, int(seconds)
 
     _PURGE = """
         DELETE FROM qr_codes WHERE id IN (
@@ -256,7 +262,7 @@ class Database:
             self._connection.close()
         self._used_at = now
         if self._connection is None or self._connection.closed:
-            extensions.set_wait_callback(_wait)
+            extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
             self._connection = connect(self._settings)
             self._connection.autocommit = True
         return self._connection
@@ -288,6 +294,24 @@ def connect(settings: Settings) -> extensions.connection:
     return connection
 
 
+def connect_patiently(
+    settings: Settings, seconds_left: Callable[[], float]
+) -> extensions.connection:
+    """A new connection whose statements may take as long as `seconds_left` tells.
+
+    So may those of all connections of this process. Raises Explained, with what libpq
+    says of a failed connect: who was refused where, and why.
+    """
+    extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
+    try:
+        connection = connect(settings)
+    except _LOST as error:
+        reason = " ".join(str(error).split())
+        raise Explained(f"the database cannot be entered: {reason}") from None
+    extensions.set_wait_callback(lambda connection: _wait(connection, seconds_left()))
+    return connection
+
+
 def _token(settings: Settings) -> str:
     target = extensions.parse_dsn(settings.database_url)
     return presign(
@@ -304,9 +328,9 @@ def _token(settings: Settings) -> str:
     )
 
 
-def _wait(connection: extensions.connection) -> None:
-    """Waits for an answer, but never longer than TIMEOUT (psycopg2's wait callback)."""
-    deadline = time.monotonic() + TIMEOUT
+def _wait(connection: extensions.connection, seconds: float) -> None:
+    """Waits for an answer, but never longer than that (psycopg2's wait callback)."""
+    deadline = time.monotonic() + seconds
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         reading = state == extensions.POLL_READ

@@ -5,10 +5,15 @@ the schema as it was and two runs at once apply nothing twice.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg2
 from psycopg2 import extensions
+
+from qr_service.telemetry import Explained
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _LOCK = 0x51_52_43_4F  # any number, the same in every run
@@ -24,8 +29,12 @@ _APPLIED = "SELECT version FROM schema_migrations"
 _RECORD = "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)"
 
 
-class MigrationError(Exception):
+class MigrationError(Explained):
     """The migrations of a folder cannot be applied."""
+
+    def __init__(self, reason: str, sqlstate: str | None = None) -> None:
+        super().__init__(reason)
+        self.pgcode = sqlstate  # what psycopg2 calls it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +68,43 @@ def apply(
 ) -> list[Migration]:
     """Applies what the database does not have yet; returns what was applied.
 
-    Raises psycopg2.Error; migrations before the failed one stay applied.
+    Later migrations than these may be there: code that was rolled back meets them.
+    Raises MigrationError for a migration that fails, after which those before it stay
+    applied, and psycopg2.Error or TimeoutError when the database is lost before.
     """
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    with _locked(connection) as cursor:
         cursor.execute(_CREATE_RECORD)
     done = []
     for migration in migrations:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            cursor.execute(_APPLIED)
-            if (migration.version,) in cursor.fetchall():
-                continue
-            cursor.execute(migration.sql)
-            cursor.execute(_RECORD, (migration.version, migration.name))
-        done.append(migration)
+        try:
+            if _apply(connection, migration):
+                done.append(migration)
+        except (psycopg2.Error, TimeoutError) as error:
+            what = f"{migration.name} failed, {type(error).__name__}"
+            raise MigrationError(what, getattr(error, "pgcode", None)) from error
     return done
+
+
+def _apply(connection: extensions.connection, migration: Migration) -> bool:
+    """Whether it was missing."""
+    with _locked(connection) as cursor:
+        cursor.execute(_APPLIED)
+        if (migration.version,) in cursor.fetchall():
+            return False
+        cursor.execute(migration.sql)
+        cursor.execute(_RECORD, (migration.version, migration.name))
+    return True
+
+
+@contextmanager
+def _locked(connection: extensions.connection) -> Iterator[extensions.cursor]:
+    """A transaction that no other run is in at the same time."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            yield cursor
+        connection.commit()
+    except BaseException:
+        if not connection.closed:  # as it is after a wait that took too long
+            connection.rollback()
+        raise

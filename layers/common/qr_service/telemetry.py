@@ -17,12 +17,16 @@ logger = Logger()
 metrics = Metrics()
 
 
+class Explained(Exception):
+    """An error whose text is our own, without payload, and may be told."""
+
+
 def describe(error: BaseException) -> dict[str, Any]:
     """Log keys that tell an error without its payload."""
     keys: dict[str, Any] = {"error": type(error).__name__}
     if isinstance(error, QRError):
         keys["code"] = error.code
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, ConfigurationError | Explained):
         keys["reason"] = str(error)
     sqlstate = getattr(error, "pgcode", None)  # psycopg2.Error
     if sqlstate:
