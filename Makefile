@@ -4,25 +4,33 @@
 PORT ?= 3000
 FUNCTION ?= generate
 EVENT ?= url
+STAGE ?= dev
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 export PYTHON
 export SAM_CLI_TELEMETRY = 0
-# `sam` would ask AWS who they belong to; nothing here needs them, `sam deploy` is not here.
+# `sam` would ask AWS who they belong to; only two targets need them.
+ifeq ($(filter deploy smoke,$(MAKECMDGOALS)),)
 unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
+endif
 
 IN_VENV := sh local/venv.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test invoke cleanup migrate lint bench build acceptance clean
+.PHONY: help install run sam-local test invoke cleanup migrate lint bench build
+.PHONY: sbom deploy smoke packages acceptance containers rehearse clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 install: ## Make the virtual environment (all targets do so when needed)
 	@$(IN_VENV) python --version
 
 run: ## Serve the whole service at http://127.0.0.1:3000 (PORT=) until Ctrl-C
 	@exec $(IN_VENV) setpriv --pdeathsig TERM python -m local run --port $(PORT)
+
+sam-local: ## The same as run, with the functions in containers (needs Docker)
+	@exec $(IN_VENV) setpriv --pdeathsig TERM python -m local sam-local --port $(PORT)
 
 test: ## Run every test that needs neither Docker nor AWS, with coverage
 	@$(IN_VENV) python -m pytest --cov
@@ -36,21 +44,49 @@ cleanup: ## Erase expired codes now
 migrate: ## Apply the database migrations that are missing
 	@$(IN_VENV) python -m local migrate
 
-lint: ## Check style, types and template
+lint: export ENVIRONMENTS = checkov pipeline
+lint: ## Check style, types, templates and workflows
 	@$(IN_VENV) ruff check
 	@$(IN_VENV) ruff format --check
 	@$(IN_VENV) mypy
 	@$(IN_VENV) sam validate --lint
+	@$(IN_VENV) python -m local.template_checks
+	@$(IN_VENV) cfn-lint .github/oidc-role.yaml
+	@$(IN_VENV) check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(IN_VENV) check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(IN_VENV) zizmor --offline --quiet .github
 
 bench: ## Measure speed, sizes and imports beside others' (QUICK=1; SAVE=1: into docs/)
 	@$(IN_VENV) sh benchmarks/run.sh $(if $(QUICK),--quick) $(if $(SAVE),--output docs)
 
-build: ## Build for AWS without Docker, and import what was built on its own
+build: ## Build for AWS without Docker, for both processors, and prove what was built
 	@$(IN_VENV) sam build
 	@$(IN_VENV) python -m local.built
 
+sbom: export ENVIRONMENTS = pipeline
+sbom: ## Write the bill of materials of the build, .aws-sam/sbom.cdx.json
+	@$(IN_VENV) python -m local.sbom
+
+deploy: ## Deploy the build to AWS: STAGE=dev (staging, prod)
+	@test -f .aws-sam/build/template.yaml || { echo "Run make build first." >&2; exit 1; }
+	@$(IN_VENV) sam deploy --config-env $(STAGE) $(if $(CI),--no-confirm-changeset) \
+	  $(if $(AWS_CLOUDFORMATION_ROLE),--role-arn $(AWS_CLOUDFORMATION_ROLE))
+
+smoke: ## Show that a deployment works: STAGE=dev, or URL= with API_KEY in the environment
+	@$(IN_VENV) python -m local.smoke $(if $(URL),$(URL),--stage $(STAGE))
+
+packages: ## Install the Debian packages that tests and rehearsal use
+	$(SUDO) apt-get update -qq
+	$(SUDO) apt-get install -qq --no-install-recommends libzbar0 openssl postgresql redis-server
+
 acceptance: ## Show the service's promises one by one on the real stack
 	@$(IN_VENV) python -m pytest tests/acceptance
+
+containers: ## Run every example event and a code's life in containers (needs Docker)
+	@$(IN_VENV) python -m pytest tests/containers
+
+rehearse: ## Deploy into an emulator of AWS, use it, update it, delete it
+	@ENVIRONMENTS=lambda $(IN_VENV) python -m local.rehearsal
 
 clean: ## Remove environments, builds and caches (DATA=1: local data too)
 	@[ ! -e .local/lock ] || flock --nonblock .local/lock true || { echo "make run is at work; stop it first." >&2; exit 1; }

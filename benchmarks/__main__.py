@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.cleanup import measure_cleanup
 from benchmarks.engine import PAYLOADS, QUICK, measure_payload
 from benchmarks.imports import measure_imports
 from benchmarks.measure import Row, missed
 from benchmarks.stores import measure_requests
 
-PARTS = ("engine", "requests", "imports")
+PARTS = ("engine", "requests", "imports", "cleanup")
 
 
 def main() -> int:
     """The exit code: 0 when every budget's `must` is kept."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, short texts")
-    parser.add_argument("--only", choices=PARTS, help="one part of three")
+    parser.add_argument("--only", choices=PARTS, help="one part of four")
     parser.add_argument(
         "--output",
         type=Path,
@@ -56,6 +57,9 @@ def _measure(parts: list[str], *, quick: bool) -> Iterator[Row]:
     if "imports" in parts:
         report.progress("imports")
         yield from measure_imports(rounds)
+    if "cleanup" in parts:
+        report.progress("cleanup, with PostgreSQL and S3")
+        yield from measure_cleanup([10_000] if quick else [10_000, 100_000])
 
 
 if __name__ == "__main__":

@@ -9,26 +9,23 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from benchmarks.measure import OURS, Budget, Row, interleave
 
-HIDE = "import sys; sys.modules.update(awscrt=None, OpenSSL=None)"
-NAIVE = f"""{HIDE}
+NOTHING = "import sys; sys.modules.update(awscrt=None, OpenSSL=None)"
+NAIVE = """
 import boto3, psycopg2, qrcode, redis
 import PIL.Image
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 APIGatewayRestResolver(enable_validation=True)
 boto3.client("s3")
 """
-FUNCTION = (
-    HIDE
-    + """
+FUNCTION = """
 sys.path[:0] = ["functions/{}", "layers/common"]
 import app
 """
-)
 BUDGETS = {
     "retrieve": Budget("share", 0.5, 0.35),
     "generate": Budget("share", 0.8, 0.5),
@@ -46,28 +43,40 @@ ENVIRONMENT = {
 
 
 def measure_imports(rounds: int) -> Iterator[Row]:
-    """A row a function."""
-    programs = {name: FUNCTION.format(name) for name in BUDGETS}
-    programs |= {"nothing": HIDE, "naive set": NAIVE}
-    measures: dict[str, Callable[[], float]] = {}
-    for name, program in programs.items():
-        measures[name] = partial(_cpu_milliseconds, program)
-        measures[name]()  # compiles
+    """A row a function, imported from its source folders."""
+    functions = {name: FUNCTION.format(name) for name in BUDGETS}
+    # -I: nothing of this process's PYTHON... variables.
+    yield from compare_imports(functions, NAIVE, [sys.executable, "-I"], rounds)
+
+
+def compare_imports(
+    functions: Mapping[str, str], naive: str, python: list[str], rounds: int
+) -> Iterator[Row]:
+    """A row a function: programs that import it, and one that imports the naive set.
+
+    `python` is the command of the interpreter, which gets each as its `-c`.
+    """
+    programs = {**functions, "nothing": "", "naive set": naive}
+    measures = {
+        name: partial(_cpu_milliseconds, [*python, "-c", NOTHING + "\n" + program])
+        for name, program in programs.items()
+    }
+    for measure in measures.values():
+        measure()  # compiles, and warms the disk's cache
     medians = interleave(measures, rounds)
     start = medians["nothing"]
-    for name, budget in BUDGETS.items():
+    for name in functions:
         values = {
             OURS: medians[name] - start,
             "naive set": medians["naive set"] - start,
         }
-        yield Row("import", name, "ms", values, "naive set", budget)
+        yield Row("import", name, "ms", values, "naive set", BUDGETS.get(name))
 
 
-def _cpu_milliseconds(program: str) -> float:
-    """CPU milliseconds of a fresh interpreter that runs `program`."""
+def _cpu_milliseconds(command: list[str]) -> float:
+    """CPU milliseconds of a process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # -I: nothing of this process's PYTHON... variables.
-    subprocess.run([sys.executable, "-I", "-c", program], check=True, env=ENVIRONMENT)
+    subprocess.run(command, check=True, env=ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
     return 1000 * (user + system)

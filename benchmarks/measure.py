@@ -1,8 +1,8 @@
 """Medians of interleaved measurements, and how they stand to their budgets.
 
-Time is CPU time of this process, all its threads and the kernel included: on a shared
-machine it tells more than the clock. Contenders take turns, so that whatever else
-happens on the machine happens to all of them.
+Time is CPU time of this process, all its threads and the kernel included, unless it is
+called wall time: on a shared machine it tells more than the clock. Contenders take
+turns, so that whatever else happens on the machine happens to all of them.
 """
 
 import time
@@ -50,7 +50,7 @@ class Row:
 
     topic: str
     subject: str
-    unit: Literal["ms", "bytes"]
+    unit: Literal["ms", "wall ms", "bytes"]
     values: Mapping[str, float]
     rival: str
     budget: Budget | None = None

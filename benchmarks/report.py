@@ -27,7 +27,7 @@ def print_tables(rows: Iterable[Row]) -> None:
         topics.setdefault(row.topic, []).append(row)
     for topic, lines in topics.items():
         names = list(lines[0].values)
-        unit = "CPU ms" if lines[0].unit == "ms" else "bytes"
+        unit = "CPU ms" if lines[0].unit == "ms" else lines[0].unit
         print(f"\n{topic} ({unit}; ratio to {lines[0].rival})")
         print("".join(f"{text:>14}" for text in ("", *names, "ratio", "must", "aim")))
         for row in lines:
@@ -41,7 +41,7 @@ def print_tables(rows: Iterable[Row]) -> None:
 
 
 def _figure(value: float, row: Row) -> str:
-    return f"{value:.3f}" if row.unit == "ms" else f"{value:.0f}"
+    return f"{value:.0f}" if row.unit == "bytes" else f"{value:.3f}"
 
 
 def write_json(rows: Iterable[Row], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""python -m local run | invoke FUNCTION EVENT | cleanup | migrate: see --help."""
+"""python -m local run | sam-local | invoke ... | cleanup | migrate: see --help."""
 
 import argparse
 import os
@@ -9,23 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.containers.stack import ContainerAPI
 from local.processes import LocalError, free_port
-from local.stack import PROJECT, Busy, Stack, holding, recorded
+from local.stack import API, PROJECT, Busy, Stack, holding, recorded
 from local.supervisor import say, supervise
 
 DATA = '{"data":"https://example.com","expiration_hours":24}'
 
 
-def run(state: Path, port: int) -> None:
+def run(state: Path, port: int, api: type[API] = API) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; a second one ends without waiting."""
     began = time.monotonic()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with holding(state):
         if port and free_port(port) != port:
-            other = f"Choose another: make run PORT={port + 1}"
+            other = f"Choose another: make {api.target} PORT={port + 1}"
             raise LocalError(f"Port {port} is in use. {other}")
-        stack = Stack(state, port)
+        stack = Stack(state, port, api)
         stack.record(None)
         try:
             stack.start(lambda what: say(f"{time.monotonic() - began:5.1f} s  {what}"))
@@ -90,9 +91,13 @@ def main() -> int:
         help="folder of data, passwords and logs (default: .local)",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("run", help="serve the API until Ctrl-C")
-    command.add_argument(
+    served = argparse.ArgumentParser(add_help=False)
+    served.add_argument(
         "--port", type=_port, default=3000, help="0 to 65535; 0: any free one"
+    )
+    commands.add_parser("run", help="serve the API until Ctrl-C", parents=[served])
+    commands.add_parser(
+        "sam-local", help="the same, with functions in containers", parents=[served]
     )
     command = commands.add_parser("invoke", help="run a function with an event")
     command.add_argument("function", help="a folder of functions/")
@@ -105,6 +110,8 @@ def main() -> int:
         match given.command:
             case "run":
                 run(state, given.port)
+            case "sam-local":
+                run(state, given.port, ContainerAPI)
             case "invoke":
                 invoke(state, given.function, given.event)
             case "cleanup":

@@ -1,19 +1,19 @@
-"""Proof that what `sam build` made runs alone: every handler imports in a bare Python.
+"""Proof that what `sam build` made will run on Lambda, for both of its machines.
 
-That Python sees the built function, the two built layers and what Lambda brings, and
-nothing of the virtual environment. Compiled packages load only on the machine they are
-for, so a build for another one is repeated for this host before it is tried.
+The layers of either build are read (`layers`). The build for this host is tried too:
+each handler imports in a bare Python, which sees the built function, the two layers and
+what Lambda brings, and nothing of the virtual environment; from bytecode alone, without
+writing, as Lambda's disk is read-only; within the budgets that `make bench` has.
 """
 
 import importlib.util
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -21,8 +21,14 @@ from pathlib import Path
 
 from samcli.yamlhelper import yaml_parse
 
+from benchmarks.imports import NAIVE, compare_imports
+from benchmarks.measure import OURS, Row, missed
+from local.layers import MACHINES, architecture, faults, files, mebibytes
+
+HOSTS = {"x86_64": "x86_64", "aarch64": "arm64"}
 BUILD = Path(".aws-sam/build")
-HOST_BUILD = Path(".aws-sam/build-host")
+HOST_BUILD = Path(f".aws-sam/build-{HOSTS.get(platform.machine(), 'none')}")
+ROUNDS = 5
 # Lambda's Python brings boto3 and what boto3 requires.
 RUNTIME_MODULES = (
     "boto3",
@@ -33,16 +39,24 @@ RUNTIME_MODULES = (
     "six",
     "urllib3",
 )
-ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
+# What the naive set needs that is neither in the layers nor in Lambda.
+NAIVE_MODULES = ("annotated_types", "pydantic", "pydantic_core", "typing_inspection")
+# -I and -S: no environment, no site-packages; -B: what is not compiled stays so.
+PYTHON = [sys.executable, "-I", "-S", "-B"]
 
-# Run by the bare interpreter: its arguments are a handler and the folders of its path.
+# Run by the bare interpreter: imports a handler, prints the sources it had to compile.
 IMPORT_HANDLER = """
-import importlib, json, sys, time
+import importlib, json, sys
+from importlib.machinery import SourceFileLoader
+compiled, compile_source = [], SourceFileLoader.source_to_code
+def source_to_code(loader, data, path, **options):
+    compiled.append(path)
+    return compile_source(loader, data, path, **options)
+SourceFileLoader.source_to_code = source_to_code
 sys.path[:0] = json.loads(sys.argv[2])
 module, function = sys.argv[1].rsplit(".", 1)
-start = time.perf_counter()
 assert callable(getattr(importlib.import_module(module), function))
-print(f"{1000 * (time.perf_counter() - start):.0f} ms")
+print(json.dumps(compiled))
 """
 
 
@@ -52,24 +66,27 @@ class BuildError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A built function: its logical id, `module.function`, and the path it gets."""
+    """A built function: its logical id, `module.function`, and its folder."""
 
     name: str
     entry: str
-    path: tuple[Path, ...]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What `sam build` made for one machine."""
+
+    folder: Path
+    machine: str
+    layers: tuple[Path, ...]
+    handlers: tuple[Handler, ...]
 
 
 def main() -> int:
-    """Returns 0 when every handler of the build imports alone, else 1."""
+    """Returns 0 when both builds hold, else 1."""
     try:
-        python = find_python()
-        build = build_for_host(BUILD)
-        with runtime_modules() as runtime:
-            failures = [
-                failure
-                for handler in handlers(build)
-                if (failure := import_alone(python, handler, runtime))
-            ]
+        failures = list(check())
     except BuildError as error:
         failures = [str(error)]
     for failure in failures:
@@ -77,60 +94,52 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def handlers(build: Path) -> list[Handler]:
-    """Returns the built functions; SAM names each one's folder after it."""
-    template = yaml_parse((build / "template.yaml").read_text())
+def check() -> Iterator[str]:
+    """Yields what does not hold; raises BuildError when nothing can be tried."""
+    version: tuple[int, ...] = sys.version_info[:2]
+    if version != (3, 13):  # what Lambda brings is taken from this environment
+        raise BuildError("needs Python 3.13, the runtime's: make build PYTHON=...")
+    host = HOSTS.get(platform.machine())
+    if sys.platform != "linux" or host is None:
+        raise BuildError(f"Lambda's packages do not load on {platform.platform()}")
+    first = read(BUILD)
+    (other,) = MACHINES.keys() - {first.machine}
+    builds = {first.machine: first, other: build_for(other)}
+    for build in builds.values():
+        yield from layer_faults(build)
+    yield from trial(builds[host])
+
+
+def read(folder: Path) -> Build:
+    """Returns a build; SAM names the folders after the logical ids."""
+    if not (folder / "template.yaml").is_file():
+        raise BuildError(f"there is no build in {folder}: run `sam build` first")
+    template = yaml_parse((folder / "template.yaml").read_text())
     common = template["Globals"]["Function"]
     resources = template["Resources"]
 
-    def entry(name: str) -> str:
-        properties = resources[name]["Properties"]
-        return str(properties.get("Handler", common["Handler"]))
+    def of_type(kind: str) -> Iterator[tuple[str, dict[str, str]]]:
+        for name, each in resources.items():
+            if each["Type"] == f"AWS::Serverless::{kind}":
+                yield name, each["Properties"]
 
-    def of_type(kind: str) -> list[str]:
-        return [name for name, each in resources.items() if each["Type"] == kind]
-
-    layers = [
-        build / name / "python" for name in of_type("AWS::Serverless::LayerVersion")
-    ]
-    return [
-        Handler(name, entry(name), (build / name, *layers))
-        for name in of_type("AWS::Serverless::Function")
-    ]
-
-
-def import_alone(python: str, handler: Handler, runtime: Path) -> str | None:
-    """Returns why the handler does not import, or None when it does."""
-    path = json.dumps([str(folder.resolve()) for folder in (*handler.path, runtime)])
-    done = subprocess.run(
-        # -I and -S: no environment, no site-packages; -B: Lambda's disk is read-only.
-        [python, "-I", "-S", "-B", "-c", IMPORT_HANDLER, handler.entry, path],
-        env={"LANG": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    layers = tuple(folder / name / "python" for name, _ in of_type("LayerVersion"))
+    handlers = tuple(
+        Handler(name, properties.get("Handler", common["Handler"]), folder / name)
+        for name, properties in of_type("Function")
     )
-    if done.returncode == 0:
-        print(f"{handler.name}: {handler.entry} imports alone, {done.stdout.strip()}")
-        return None
-    reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-    return f"{handler.name}: {handler.entry} does not import alone: {reason}"
+    machine = architecture(*layers)
+    if machine is None:
+        raise BuildError(f"the layers in {folder} are not for one of {[*MACHINES]}")
+    return Build(folder, machine, layers, handlers)
 
 
-def build_for_host(build: Path) -> Path:
-    """Returns the build, or one for this host's machine when it is for another."""
-    if not (build / "template.yaml").is_file():
-        raise BuildError(f"there is no build in {build}: run `sam build` first")
-    machine = platform.machine()
-    if sys.platform != "linux" or machine not in ARCHITECTURES:
-        raise BuildError(f"Lambda's packages do not load on {sys.platform} {machine}")
-    if list((build / "DependenciesLayer").rglob(f"*-{machine}-linux-gnu.so")):
-        return build
-    print(f"The build is for another machine; building for {machine} to try it.")
+def build_for(machine: str) -> Build:
+    """Returns a build for that machine, made now."""
+    folder = BUILD.with_name(f"build-{machine}")
     options = {
-        "--build-dir": str(HOST_BUILD),
-        "--parameter-overrides": f"Architecture={ARCHITECTURES[machine]}",
+        "--build-dir": str(folder),
+        "--parameter-overrides": f"Architecture={machine}",
     }
     done = subprocess.run(
         [sys.executable, "-m", "samcli", "build", *chain(*options.items())],
@@ -142,33 +151,111 @@ def build_for_host(build: Path) -> Path:
     )
     if done.returncode:
         raise BuildError(f"`sam build` for {machine} failed:\n{done.stdout}")
-    return HOST_BUILD
+    build = read(folder)
+    if build.machine != machine:
+        raise BuildError(f"`sam build` for {machine} gave {build.machine}'s packages")
+    return build
 
 
-def find_python() -> str:
-    """Returns an interpreter of the runtime's version, whatever runs this module."""
-    if sys.version_info[:2] == (3, 13):
-        return sys.executable
-    python = shutil.which("python3.13")
-    # A shim on PATH may stand for a version that is not installed.
-    if python:
-        tried = subprocess.run([python, "-V"], capture_output=True, check=False)
-        if tried.returncode == 0:
-            return python
-    raise BuildError("needs Python 3.13, the runtime's, as python3.13 on PATH")
+def layer_faults(build: Build) -> Iterator[str]:
+    """Prints the sizes of a build's layers; yields what is wrong with them."""
+    for layer in build.layers:
+        name = f"{layer.parent.name} for {build.machine}"
+        print(f"{name}: {mebibytes(layer):.1f} MiB")
+        for fault in faults(layer, build.machine):
+            yield f"{name}: {fault}"
+
+
+def trial(build: Build) -> Iterator[str]:
+    """Imports each handler alone, prints what that costs; yields what went wrong."""
+    before = contents(build.folder)
+    with linked(RUNTIME_MODULES) as runtime, linked(NAIVE_MODULES) as naive:
+        path = (*build.layers, runtime)
+        failures = [
+            failure
+            for handler in build.handlers
+            if (failure := import_alone(handler, path))
+        ]
+        yield from failures
+        if not failures:
+            rows = measure(build.handlers, path, naive)
+            print_table(rows)
+            yield from missed(rows)
+    if contents(build.folder) != before:
+        yield f"importing wrote into {build.folder}, which Lambda does not allow"
+
+
+def import_alone(handler: Handler, path: Sequence[Path]) -> str | None:
+    """Returns why the handler does not import from bytecode, or None when it does."""
+    done = subprocess.run(
+        [*PYTHON, "-c", IMPORT_HANDLER, handler.entry, folders(handler.folder, *path)],
+        env={"LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()
+        return f"{handler.name}: {handler.entry} does not import alone: {reason[-1]}"
+    own = f"{handler.folder.resolve()}/"  # too small to be worth it
+    compiled = [path for path in json.loads(done.stdout) if not path.startswith(own)]
+    return f"{handler.name}: had to compile {', '.join(compiled)}" if compiled else None
+
+
+def measure(
+    handlers: Sequence[Handler], path: Sequence[Path], naive: Path
+) -> list[Row]:
+    """Returns what each import costs, beside the naive set from the same layers."""
+
+    def program(imports: str, *path: Path) -> str:
+        return f"sys.path[:0] = {folders(*path)}\n{imports}"
+
+    functions = {
+        handler.name.removesuffix("Function").lower(): program(
+            f"import {handler.entry.rpartition('.')[0]}", handler.folder, *path
+        )
+        for handler in handlers
+    }
+    return list(
+        compare_imports(functions, program(NAIVE, *path, naive), PYTHON, ROUNDS)
+    )
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Prints a line a function."""
+    print(f"{'import':<12}{'CPU ms':>8}{'of naive':>10}{'must be':>9}")
+    for row in rows:
+        ours, rival = row.values[OURS], row.values[row.rival]
+        must = f"{row.budget.must:g}" if row.budget else ""
+        print(f"{row.subject:<12}{ours:>8.0f}{ours / rival:>10.2f}{must:>9}")
+    print(f"{'naive set':<12}{rival:>8.0f}")
+
+
+def contents(folder: Path) -> Mapping[Path, int]:
+    """Returns when each file of a folder was written, in nanoseconds."""
+    return {path: path.stat().st_mtime_ns for path in files(folder)}
+
+
+def folders(*path: Path) -> str:
+    """Returns a module search path, as JSON."""
+    return json.dumps([str(folder.resolve()) for folder in path])
 
 
 @contextmanager
-def runtime_modules() -> Iterator[Path]:
-    """Gives a folder with links to what Lambda brings, taken from this environment."""
+def linked(names: Sequence[str]) -> Iterator[Path]:
+    """Gives a folder with links to modules of this environment."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in RUNTIME_MODULES:
+        for name in names:
             spec = importlib.util.find_spec(name)
             if spec is None or spec.origin is None:
                 raise BuildError(f"{name} is not installed: run `make install`")
             source = Path(spec.origin)
+            bytecode = Path(folder) / "__pycache__"
             if source.name == "__init__.py":
                 source = source.parent
+            elif not bytecode.exists():
+                bytecode.symlink_to(source.parent / bytecode.name)
             (Path(folder) / source.name).symlink_to(source)
         yield Path(folder)
 

@@ -193,8 +193,8 @@ def replace_containers() -> None:
     InvokeContext._get_container_manager = staticmethod(lambda *_, **__: None)  # noqa: SLF001
 
 
-def main() -> None:
-    """Run the SAM CLI."""
+def run_cli() -> None:
+    """Run the SAM CLI with this process's arguments."""
     # With credentials, or a chance to find some, SAM would first ask AWS who it is.
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)
@@ -203,8 +203,13 @@ def main() -> None:
     os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     os.environ["SAM_CLI_TELEMETRY"] = "0"
-    replace_containers()
     cli(prog_name="sam")
+
+
+def main() -> None:
+    """Run the SAM CLI with native functions."""
+    replace_containers()
+    run_cli()
 
 
 if __name__ == "__main__":

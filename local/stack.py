@@ -35,26 +35,28 @@ class Busy(LocalError):
     """Another process holds the state folder."""
 
 
-def sam(*arguments: str) -> list[str]:
-    """Return the command line of SAM with native functions."""
-    return [sys.executable, "-m", "local.sam", *arguments]
-
-
 class API(Server):
-    """The template's routes, served by SAM."""
+    """The template's routes and functions, run by SAM as native processes."""
 
     name = "API"
+    target = "run"  # of make
 
     def __init__(self, folder: Path, port: int, variables: Path) -> None:
         super().__init__(folder, port)
         self.variables = variables
         self.cwd = PROJECT
 
+    def prepare(self) -> None:
+        """Make what the functions run in; natively they need nothing."""
+
+    def sam(self, *arguments: str) -> list[str]:
+        """Return the command line of `sam local ...`, its functions' variables set."""
+        what = ["--template", str(TEMPLATE), "--env-vars", str(self.variables)]
+        return [sys.executable, "-m", "local.sam", "local", *arguments, *what]
+
     def command(self) -> list[str]:
         """Return `sam local start-api` on loopback."""
-        where = ["--host", "127.0.0.1", "--port", str(self.port)]
-        what = ["--template", str(TEMPLATE), "--env-vars", str(self.variables)]
-        return sam("local", "start-api", *where, *what)
+        return self.sam("start-api", "--host", "127.0.0.1", "--port", str(self.port))
 
     def answers(self) -> bool:
         """Tell whether GET /health is 200: API, function and database work."""
@@ -69,7 +71,7 @@ class API(Server):
 class Stack:
     """The servers of a state folder and, on top of them, the functions."""
 
-    def __init__(self, state: Path, port: int = 0) -> None:
+    def __init__(self, state: Path, port: int = 0, api: type[API] = API) -> None:
         self.state = state.absolute()
         self.logs = self.state / "logs"
         self.variables = self.state / "env.json"
@@ -85,7 +87,7 @@ class Stack:
         self.valkey = Valkey(self.state / "valkey", usual("Valkey"))
         self.s3 = S3(self.state / "s3", usual("S3"))
         self.stores: list[Server] = [self.postgresql, self.valkey, self.s3]
-        self.api = API(self.state / "api", port or free_port(), self.variables)
+        self.api = api(self.state / "api", port or free_port(), self.variables)
         self.servers: list[Server] = [*self.stores, self.api]
         for server in self.servers:
             server.log = self.logs / f"{server.name.lower()}.log"
@@ -124,7 +126,7 @@ class Stack:
 
     def start(self, progress: Callable[[str], None]) -> None:
         """Start everything; return when the API answers."""
-        self.start_stores()
+        _together(self.start_stores, self.api.prepare)
         progress("PostgreSQL, Valkey and S3 answer")
         _together(lambda: self.invoke("migrate", "apply"), self.api.start)
         progress("migrations are applied, the API answers")
@@ -161,8 +163,7 @@ class Stack:
     ) -> subprocess.Popen[bytes]:
         """Start `sam local invoke` of a function with one of its events."""
         name, path = find_function(function), find_event(function, event)
-        what = ["--template", str(TEMPLATE), "--env-vars", str(self.variables)]
-        command = sam("local", "invoke", name, "--event", str(path), *what)
+        command = self.api.sam("invoke", name, "--event", str(path))
         return spawn(command, log=log, stdout=stdout, cwd=PROJECT)
 
 
@@ -226,13 +227,9 @@ def find_event(function: str, name: str) -> Path:
 
 
 def cleanup_interval(template: Path = TEMPLATE) -> float:
-    """Return the seconds between two cleanups of the template's schedule."""
-    function = parse_yaml_file(str(template))["Resources"]["CleanupFunction"]
-    for event in function["Properties"]["Events"].values():
-        if event["Type"] in ("Schedule", "ScheduleV2"):
-            properties = event["Properties"]
-            return rate(properties.get("ScheduleExpression") or properties["Schedule"])
-    raise LocalError("The template's CleanupFunction has no schedule.")
+    """Return the seconds between two cleanups, as the template has them by default."""
+    parameters = parse_yaml_file(str(template))["Parameters"]
+    return rate(parameters["CleanupSchedule"]["Default"])
 
 
 def rate(expression: str) -> float:

@@ -2,7 +2,8 @@
 # Runs a command in the project's virtual environment, which is made first if needed:
 #   sh local/venv.sh pytest -k name        PYTHON=python3.12 sh local/venv.sh python
 # Python is $PYTHON; else the one of .python-version, on PATH or of pyenv; else another
-# from 3.11 up, those that the tests are run with first.
+# from 3.11 up, those that the tests are run with first. ENVIRONMENTS="checkov lambda"
+# asks for more: each has a local/requirements-NAME.txt, and its commands are found too.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -30,7 +31,11 @@ if ! works "$python"; then
     exit 1
 fi
 environment=$("$python" local/install.py)
-PATH=$environment/bin:$PATH
+bin=$environment/bin
+for name in ${ENVIRONMENTS:-}; do
+    bin=$bin:$environment-$name/bin
+done
+PATH=$bin:$PATH
 PYTHON=$environment/bin/python # what `make` targets further down are to use
 export PATH PYTHON SAM_CLI_TELEMETRY=0
 exec "$@"

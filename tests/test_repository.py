@@ -12,22 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.api import ManualArgs, lint
 from jsonschema import Draft4Validator
 from PIL import Image as Raster
 from qr_service.config import Settings
 from qr_service.errors import BadRequest
 from qr_service.request import GenerateRequest, parse
-from samcli.yamlhelper import yaml_parse
-from samtranslator.translator.transform import transform
 
 from tests import readme
 from tests.environment import ENVIRONMENT
-
-ROOT = Path(__file__).parent.parent
-TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
-PARAMETERS = TEMPLATE["Parameters"]
-RESOURCES = TEMPLATE["Resources"]
+from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, read
 
 # Read by Powertools itself, not by Settings.
 POWERTOOLS = {
@@ -37,18 +30,6 @@ POWERTOOLS = {
 }
 # Set by Lambda, so that the template must not.
 FROM_LAMBDA = {"AWS_REGION"}
-
-
-def of_type(kind: str) -> dict[str, dict[str, Any]]:
-    """The properties of the template's resources of one type, by logical id."""
-    return {
-        name: resource["Properties"]
-        for name, resource in RESOURCES.items()
-        if resource["Type"] == kind
-    }
-
-
-FUNCTIONS = of_type("AWS::Serverless::Function")
 
 
 def routes() -> Iterator[tuple[str, str, Path]]:
@@ -64,23 +45,9 @@ def routes() -> Iterator[tuple[str, str, Path]]:
 ROUTES = list(routes())
 
 
-def read(name: str) -> str:
-    return (ROOT / name).read_text()
-
-
 def events_of(folder: Path) -> list[dict[str, Any]]:
     files = sorted((ROOT / "events" / folder.name).glob("*.json"))
     return [json.loads(file.read_text()) for file in files]
-
-
-def policy_actions(properties: Mapping[str, Any]) -> set[str]:
-    """The actions of a function's policies."""
-    allowed = set()
-    for policy in properties["Policies"]:
-        for statement in policy["Statement"]:
-            actions = statement["Action"]
-            allowed |= {actions} if isinstance(actions, str) else set(actions)
-    return allowed
 
 
 # ------------------------------------------------------------------------- routes
@@ -319,52 +286,6 @@ def test_no_function_has_a_variable_of_its_own():
 # ------------------------------------------------------------------------- limits
 
 
-def test_the_lifecycle_rule_outlasts_the_longest_code():
-    rules = RESOURCES["QrBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    days = [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule]
-    longest = PARAMETERS["MaxExpirationHours"]["MaxValue"]
-    assert [day * 24 > longest for day in days] == [True]
-
-
-def test_the_bucket_accepts_signatures_as_long_as_urls_live():
-    statements = RESOURCES["QrBucketPolicy"]["Properties"]["PolicyDocument"]
-    ages = [
-        int(statement["Condition"]["NumericGreaterThan"]["s3:signatureAge"])
-        for statement in statements["Statement"]
-        if "NumericGreaterThan" in statement["Condition"]
-    ]
-    assert ages == [1000 * PARAMETERS["UrlTtlSeconds"]["MaxValue"]]
-
-
-def test_the_bucket_is_private_encrypted_and_keeps_no_versions():
-    bucket = RESOURCES["QrBucket"]["Properties"]
-    assert bucket["PublicAccessBlockConfiguration"] == {
-        "BlockPublicAcls": True,
-        "BlockPublicPolicy": True,
-        "IgnorePublicAcls": True,
-        "RestrictPublicBuckets": True,
-    }
-    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
-    assert "VersioningConfiguration" not in bucket  # erased is gone
-
-
-def test_the_bucket_is_reached_by_tls_only():
-    policy = RESOURCES["QrBucketPolicy"]["Properties"]
-    assert policy["Bucket"] == {"Ref": "QrBucket"}
-    (statement,) = [
-        each
-        for each in policy["PolicyDocument"]["Statement"]
-        if "Bool" in each["Condition"]
-    ]
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
-    assert statement["Action"] == "s3:*"
-    bucket, objects = statement["Resource"]
-    assert bucket == {"Fn::GetAtt": ["QrBucket", "Arn"]}
-    assert objects == {"Fn::Sub": "${QrBucket.Arn}/*"}
-
-
 @pytest.mark.parametrize(
     ("parameter", "variable"),
     [
@@ -398,60 +319,6 @@ def settings_accept(changes: Mapping[str, str]) -> bool:
     return True
 
 
-# ------------------------------------------------------------ operations and rights
-
-
-def test_every_function_has_a_log_group_with_retention():
-    groups = of_type("AWS::Logs::LogGroup")
-    used = [
-        function["LoggingConfig"]["LogGroup"]["Ref"] for function in FUNCTIONS.values()
-    ]
-    destination = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["DestinationArn"]
-    used.append(destination["Fn::GetAtt"][0])
-    assert sorted(used) == sorted(groups)
-    for name, group in groups.items():
-        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
-
-
-def test_no_function_may_do_more_than_its_task():
-    assert {name: policy_actions(each) for name, each in FUNCTIONS.items()} == {
-        "GenerateFunction": {
-            "s3:PutObject",
-            "s3:DeleteObject",
-            "rds-db:connect",
-            "elasticache:Connect",
-        },
-        "RetrieveFunction": {"s3:GetObject", "rds-db:connect", "elasticache:Connect"},
-        "CleanupFunction": {"s3:DeleteObject", "rds-db:connect"},
-        "MigrateFunction": {"rds-db:connect"},
-    }
-
-
-def test_no_function_may_touch_a_resource_of_another_stack():
-    for function in FUNCTIONS.values():
-        for policy in function["Policies"]:
-            for statement in policy["Statement"]:
-                resources = statement["Resource"]
-                for each in resources if isinstance(resources, list) else [resources]:
-                    *_, resource = each["Fn::Sub"].split(":", 5)
-                    assert "${" in resource, statement["Sid"]
-
-
-def test_no_trace_holds_the_id_of_a_code():
-    assert RESOURCES["Api"]["Properties"]["TracingEnabled"] is False
-    assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
-
-
-def test_only_generate_needs_an_api_key():
-    guarded = [
-        event["Properties"]["Path"]
-        for function in FUNCTIONS.values()
-        for event in function.get("Events", {}).values()
-        if event["Properties"].get("Auth", {}).get("ApiKeyRequired")
-    ]
-    assert guarded == ["/generate"]
-
-
 # ------------------------------------------------------------------- the deployment
 
 
@@ -463,7 +330,7 @@ def test_every_parameter_is_described_and_asked_for_in_order():
 
 
 SAMCONFIG = tomllib.loads(read("samconfig.toml"))
-STAGES = ["default", "dev", "prod"]
+STAGES = ["default", "dev", "staging", "prod"]
 
 
 def overrides(stage: str, command: str) -> dict[str, str] | None:
@@ -507,6 +374,10 @@ REQUIREMENTS = [
     "layers/dependencies/requirements.txt",
     "requirements-dev.txt",
     "constraints.txt",
+    "local/requirements-checkov.txt",
+    "local/requirements-lambda.txt",
+    "local/requirements-pipeline.txt",
+    "local/requirements-s3.txt",
 ]
 
 
@@ -521,24 +392,3 @@ def test_every_requirement_is_pinned(name):
         and not re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", line)
     ]
     assert loose == []
-
-
-class NoManagedPolicies:
-    """Stands in for the translator's look-up of AWS's policies by name."""
-
-    def load(self) -> dict[str, str]:
-        return {}
-
-
-def test_the_translated_template_lints(monkeypatch):
-    """SAM's own lint looks at the source, and misses what the transform makes of it."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    source = yaml_parse(read("template.yaml"))
-    for resource in source["Resources"].values():  # what `sam deploy` does first
-        for name in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
-            resource["Properties"][name] = "s3://bucket/key"
-    translated = transform(source, {}, NoManagedPolicies())
-    # W3005: SAM itself repeats a dependency that a Ref implies.
-    options = ManualArgs(regions=["eu-central-1"], ignore_checks=["W3005"])
-    found = lint(json.dumps(translated), config=options)
-    assert [str(match) for match in found] == []

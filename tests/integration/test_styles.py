@@ -22,12 +22,6 @@ def fetch(functions, qr_id):
         return response.headers["Content-Type"], response.read()
 
 
-@pytest.mark.parametrize("case", ["svg", "rounded", "logo", "gradient"])
-def test_the_example_events_make_codes(functions, case):
-    answer = functions.generate(event(f"generate/{case}"), Context())
-    assert answer["statusCode"] == 201
-
-
 def test_the_example_of_a_dry_run_makes_none(functions, database, bucket):
     answer = functions.generate(event("generate/dry_run"), Context())
     assert answer["statusCode"] == 200

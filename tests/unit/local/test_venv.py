@@ -76,6 +76,28 @@ def test_the_callers_choice_wins(chosen, tmp_path):
     assert chosen(both, python=str(mine)) == "mine"
 
 
+def test_commands_of_the_environments_asked_for_are_found_after_the_main_ones(
+    chosen, tmp_path
+):
+    for folder, names in {"main": ["a"], "main-more": ["a", "b"]}.items():
+        for name in names:
+            command = tmp_path / folder / "bin" / name
+            command.parent.mkdir(parents=True, exist_ok=True)
+            command.write_text(f"#!/bin/sh\necho {name} of {folder}\n")
+            command.chmod(0o755)
+    python = tmp_path / "bin" / "python3.13"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] || echo {tmp_path}/main\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["sh", str(tmp_path / "local" / "venv.sh"), "sh", "-c", "a; b"],
+        env={"PATH": str(tmp_path / "bin"), "HOME": "/", "ENVIRONMENTS": "more"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "a of main\nb of main-more\n"
+
+
 def test_a_missing_python_is_said_in_a_sentence(chosen):
     assert "Python 3.11 or newer is needed" in chosen({"bin/python3": SHIM})
     assert "PYTHON=/none does not run" in chosen({}, python="/none")

@@ -1,0 +1,197 @@
+"""What the service costs a month: prices and usage as data, and the sums.
+
+    python3 docs/cost.py
+
+prints the tables of docs/cost.md; tests/unit/test_cost.py holds the page against them.
+Prices are list prices of us-east-1 without free tiers, discounts and taxes. They are
+from November 2026 and have to be checked against AWS's own pages before they are
+relied on; PRICES says which of them could be confirmed.
+"""
+
+import sys
+from dataclasses import dataclass
+
+HOURS = 730.0  # a month
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars a unit; `confirmed` in pages of 2025 and 2026 that are not AWS's."""
+
+    dollars: float
+    unit: str
+    confirmed: bool
+
+
+PRICES = {
+    "RDS db.t4g.small, one zone": Price(0.032, "hour", True),
+    "RDS db.t4g.medium, Multi-AZ": Price(0.130, "hour", True),
+    "RDS storage (gp3), one zone": Price(0.115, "GB-month", True),
+    "RDS storage (gp3), Multi-AZ": Price(0.23, "GB-month", False),
+    "RDS Proxy": Price(0.015, "vCPU-hour", False),
+    "ElastiCache Serverless for Valkey, data": Price(0.084, "GB-hour", True),
+    "ElastiCache Serverless for Valkey, work": Price(0.0023, "million ECPU", True),
+    "API Gateway, REST API": Price(3.50, "million", True),
+    "Lambda, requests": Price(0.20, "million", True),
+    "Lambda, arm64": Price(0.0000133334, "GB-second", True),
+    "S3 PUT": Price(5.00, "million", False),
+    "S3 GET": Price(0.40, "million", False),
+    "Transfer to the internet": Price(0.09, "GB", True),
+    "CloudWatch Logs, written": Price(0.50, "GB", True),
+    "CloudWatch Logs, kept": Price(0.03, "GB-month", False),
+    "CloudWatch metric": Price(0.30, "month", True),
+    "CloudWatch alarm": Price(0.10, "month", False),
+    "CloudWatch dashboard": Price(3.00, "month", True),
+    "X-Ray": Price(5.00, "million traces", False),
+    "WAF, ACL and one rule": Price(6.00, "month", False),
+    "WAF, requests": Price(0.60, "million", False),
+}
+
+# What the template makes; the test holds these against it.
+STORAGE_GB = 20
+PROXY_VCPU = 2
+ALARMS = 11
+METRICS = 7  # in the namespace QRService
+ROUTES = 3
+GENERATE_GB = 1769 / 1024
+RETRIEVE_GB = 512 / 1024
+
+# What is assumed of the traffic.
+POST_SHARE = 0.1  # the rest are GET /retrieve, each followed by one download
+LIFE_DAYS = 1  # of a code
+# Billed milliseconds. `make bench` measures about 4 and 0.5 of CPU for a warm request;
+# the rest is waiting for S3, PostgreSQL and the cache, and, for retrieve, having 0.29
+# of a processor.
+GENERATE_MS = 40.0
+RETRIEVE_MS = 8.0
+COLD_SHARE, COLD_MS = 0.005, 1000.0
+IMAGE_KB, URL_ANSWER_KB, ANSWER_KB = 1.5, 2.0, 1.0  # with headers
+LOG_KB = 1.6  # a request: access log, our line, metrics, Lambda's own three lines
+CACHED_KB = 0.3  # a code
+LEAST_CACHED_GB = 0.1  # that is billed
+ECPU = 1.1  # a request
+ROUTE_METRICS = 5  # that API Gateway writes a route: counts, errors, latencies
+MONITORING_GB = 0.3  # of logs, by enhanced monitoring, an instance
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A deployment, by what costs money whether it is used or not."""
+
+    name: str
+    instance: str
+    zones: str
+    proxy: bool
+    retention_days: int
+
+
+DEV = Stage("dev", "db.t4g.small", "one zone", proxy=False, retention_days=7)
+PROD = Stage("prod", "db.t4g.medium", "Multi-AZ", proxy=True, retention_days=90)
+STAGES = (DEV, PROD)
+LOADS = {"at rest": 0, "1 M requests": 1_000_000, "100 M requests": 100_000_000}
+
+
+def price(name: str) -> float:
+    """US dollars a unit."""
+    return PRICES[name].dollars
+
+
+def costs(stage: Stage, requests: int) -> dict[str, float]:
+    """US dollars a month, by item."""
+    millions = requests / 1e6
+    posts = millions * POST_SHARE
+    gets = millions - posts
+    cold_ms = COLD_SHARE * COLD_MS
+    gb_seconds = 1000 * (
+        posts * (GENERATE_MS + cold_ms) * GENERATE_GB
+        + gets * (RETRIEVE_MS + cold_ms) * RETRIEVE_GB
+    )
+    cached_gb = max(LEAST_CACHED_GB, posts / 30 * LIFE_DAYS * CACHED_KB)
+    sent_gb = gets * (URL_ANSWER_KB + IMAGE_KB) + posts * ANSWER_KB
+    instances = 2 if stage.zones == "Multi-AZ" else 1
+    logs_gb = millions * LOG_KB + instances * MONITORING_GB
+    kept = price("CloudWatch Logs, kept") * stage.retention_days / 30
+    metrics = METRICS + (ROUTES * ROUTE_METRICS if requests else 0)
+    proxy_hours = PROXY_VCPU * HOURS if stage.proxy else 0
+    return {
+        "RDS instance": price(f"RDS {stage.instance}, {stage.zones}") * HOURS,
+        "RDS storage": price(f"RDS storage (gp3), {stage.zones}") * STORAGE_GB,
+        "RDS Proxy": price("RDS Proxy") * proxy_hours,
+        "ElastiCache": price("ElastiCache Serverless for Valkey, data")
+        * (cached_gb * HOURS)
+        + price("ElastiCache Serverless for Valkey, work") * (millions * ECPU),
+        "API Gateway": price("API Gateway, REST API") * millions,
+        "Lambda": price("Lambda, requests") * millions
+        + price("Lambda, arm64") * gb_seconds,
+        "S3 requests": price("S3 PUT") * posts + price("S3 GET") * gets,
+        "Transfer": price("Transfer to the internet") * sent_gb,
+        "Logs": (price("CloudWatch Logs, written") + kept) * logs_gb,
+        "Metrics, alarms, dashboard": price("CloudWatch metric") * metrics
+        + price("CloudWatch alarm") * ALARMS
+        + price("CloudWatch dashboard"),
+        "X-Ray": price("X-Ray") * (traced(posts) + traced(gets)),
+    }
+
+
+def traced(millions: float) -> float:
+    """Of a function's requests, spread evenly: one a second, and 5 % of the rest."""
+    first = min(millions, HOURS * 3600 / 1e6)
+    return first + 0.05 * (millions - first)
+
+
+def waf(requests: int) -> float:
+    """What EnableWaf adds."""
+    return price("WAF, ACL and one rule") + price("WAF, requests") * requests / 1e6
+
+
+def dollars(amount: float) -> str:
+    """Cents below ten dollars, else whole dollars."""
+    return f"{amount:,.2f}" if amount < 10 else f"{amount:,.0f}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first are figures."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *rows))
+
+
+def details() -> str:
+    """Each item in each stage under each load."""
+    columns = [(stage, load) for stage in STAGES for load in LOADS]
+    found = [costs(stage, LOADS[load]) for stage, load in columns]
+    rows = [[item, *(dollars(each[item]) for each in found)] for item in found[0]]
+    total = [f"**{dollars(sum(each.values()))}**" for each in found]
+    rows.append(["**sum**", *total])
+    rows.append(
+        ["WAF, if enabled", *(dollars(waf(LOADS[load])) for _, load in columns)]
+    )
+    return table(
+        ["US dollars a month", *(f"{stage.name}, {load}" for stage, load in columns)],
+        rows,
+    )
+
+
+def summary() -> str:
+    """The sums alone, as README.md has them."""
+    rows = [
+        [
+            f"`{stage.name}`",
+            *(dollars(sum(costs(stage, load).values())) for load in LOADS.values()),
+        ]
+        for stage in STAGES
+    ]
+    return table(["US dollars a month", *LOADS], rows)
+
+
+def prices() -> str:
+    """The prices, and whether they were confirmed."""
+    rows = [
+        [name, f"{each.dollars:.10f}".rstrip("0").rstrip("."), each.unit, sure]
+        for name, each in PRICES.items()
+        for sure in ["yes" if each.confirmed else "**no**"]
+    ]
+    return table(["price", "US dollars", "a", "confirmed"], rows)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{summary()}\n{details()}\n{prices()}")

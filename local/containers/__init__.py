@@ -1,0 +1,1 @@
+"""The functions in containers: `make sam-local`. Needs Linux and a container engine."""

@@ -1,0 +1,79 @@
+"""The container engine, and the image that functions run in.
+
+The image is AWS's own where the engine has it or can have it; else the stand-in that
+`python -m local.image` makes of this machine.
+"""
+
+import contextlib
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from docker import DockerClient
+from docker.errors import DockerException, ImageNotFound
+
+from local.processes import LocalError
+
+ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
+ARCHITECTURE = ARCHITECTURES.get(platform.machine(), platform.machine())
+IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
+STAND_IN = "qr-service/lambda-python:3.13"
+LOCKS = "locks"  # of SAM, in the state folder
+LABEL = "qr-service.state"  # on each container: the state folder it belongs to
+
+
+def engine() -> DockerClient:
+    """Return the engine that DOCKER_HOST, or else the usual socket, leads to."""
+    try:
+        client = DockerClient.from_env(timeout=120)
+        client.ping()
+    except DockerException as error:
+        raise LocalError(
+            f"No container engine answers: {error}\n"
+            "  Install and start one (on Debian and Ubuntu: apt install docker.io), and"
+            " be root or in its group.\n"
+            "  `make run` serves the same without containers."
+        ) from error
+    return client
+
+
+def image_options(client: DockerClient) -> list[str]:
+    """Return SAM's options for an image that is there; [] when there is none.
+
+    Without them SAM would ask the registry each time, and pull without a word.
+    """
+    if _has(client, IMAGE):
+        return ["--skip-pull-image"]
+    if _has(client, STAND_IN):
+        return ["--skip-pull-image", "--invoke-image", STAND_IN]
+    return []
+
+
+def require_image(client: DockerClient, say: Callable[[str], None]) -> None:
+    """Pull the image where there is none, and say so."""
+    if image_options(client):
+        return
+    say(f"Pulling {IMAGE}, once ...")
+    try:
+        client.images.pull(IMAGE)
+    except DockerException as error:
+        raise LocalError(
+            f"{IMAGE} cannot be pulled: {error}\n  Without a registry:"
+            " `sh local/venv.sh python -m local.image` makes a stand-in for it."
+        ) from error
+
+
+def remove_containers(state: Path) -> None:
+    """Remove what SAM left of a state folder's containers, as it does when killed."""
+    with contextlib.suppress(LocalError, DockerException):  # no engine, no containers
+        ours = {"label": f"{LABEL}={state}"}
+        for container in engine().containers.list(all=True, filters=ours):
+            container.remove(force=True)
+
+
+def _has(client: DockerClient, image: str) -> bool:
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        return False
+    return True

@@ -1,0 +1,127 @@
+"""The system of `make sam-local`, started once, and calls of its functions by event."""
+
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+import pytest
+
+from local.containers.engine import LABEL, engine
+from local.containers.stack import ContainerAPI
+from local.stack import find_function
+from tests.e2e.conftest import Launcher
+from tests.examples import RETRIEVED
+from tests.gateway import EVENTS
+
+ALL = sorted(str(f.relative_to(EVENTS).with_suffix("")) for f in EVENTS.glob("*/*"))
+DATA = "https://example.com/containers"
+AT_ONCE = 3  # `sam local invoke`s, each of which takes most of a processor
+
+
+def call(url, body=None, **headers):
+    """Status, headers and body, JSON parsed; redirects are not followed."""
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        request = urllib.request.Request(url, data, headers)
+        with OPENER.open(request, timeout=60) as reply:
+            status, given, content = reply.status, reply.headers, reply.read()
+    except urllib.error.HTTPError as error:
+        status, given, content = error.code, error.headers, error.read()
+    parsed = "json" in given.get("Content-Type", "") and content
+    return status, given, json.loads(content) if parsed else content
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+class SamLocal(Launcher):
+    """`python -m local sam-local` over a state folder."""
+
+    def command(self, *arguments):
+        # The same in every other respect.
+        known = {"run": "sam-local"}
+        return super().command(*(known.get(each, each) for each in arguments))
+
+    def environment(self):
+        engines = {k: v for k, v in os.environ.items() if k.startswith("DOCKER_")}
+        return super().environment() | engines
+
+    @property
+    def api(self):
+        return ContainerAPI(self.state / "api", 0, self.state / "env.json")
+
+    def invoke(self, event):
+        """Standard output and error of `sam local invoke`; its status is no help."""
+        function, path = event.split("/")[0], EVENTS / f"{event}.json"
+        done = subprocess.run(
+            self.api.sam("invoke", find_function(function), "--event", str(path)),
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.stdout, done.stderr
+
+    def answer(self, event):
+        """The function's JSON answer to one of the example events."""
+        answer, said = self.invoke(event)
+        assert answer, said
+        return json.loads(answer)
+
+    def query(self, statement, *parameters):
+        """Rows, as the database's admin sees them."""
+        variables = json.loads((self.state / "env.json").read_text())
+        connection = psycopg2.connect(variables["MigrateFunction"]["DATABASE_URL"])
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            connection.close()
+
+    def containers(self):
+        """The attributes of its containers, by name of the function."""
+        ours = {"label": f"{LABEL}={self.state}"}
+        client = engine()
+        found = client.containers.list(all=True, filters=ours)
+        client.close()
+        return {each.labels["sam.cli.function.name"]: each.attrs for each in found}
+
+
+@pytest.fixture(scope="session")
+def sam_local(tmp_path_factory):
+    launcher = SamLocal(tmp_path_factory.mktemp("sam-local"))
+    launcher.api.prepare()  # however long the image and the first build take
+    launcher.start()
+    try:
+        yield launcher
+    finally:
+        launcher.discard()
+    assert launcher.containers() == {}
+
+
+@pytest.fixture(scope="session")
+def answer_of(sam_local):
+    """Answers of all example events, as a function of their names."""
+    code = call(f"{sam_local.url}/generate", {"data": DATA})[2]["qr_id"]
+    sam_local.query("UPDATE qr_codes SET id = %s WHERE id = %s", RETRIEVED, code)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = dict(zip(ALL, pool.map(sam_local.invoke, ALL), strict=True))
+
+    def answer_of(event):
+        answer, said = results[event]
+        assert answer, said
+        return json.loads(answer)
+
+    return answer_of

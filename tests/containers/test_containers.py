@@ -1,0 +1,105 @@
+"""The functions in containers: every example event, and a code's life over HTTP."""
+
+import json
+import signal
+import urllib.parse
+import uuid
+
+import pytest
+from qr_service.readback import read
+
+from local.processes import alive, wait_until
+from tests.containers.conftest import ALL, DATA, call
+from tests.examples import RETRIEVED, STATUS
+
+
+@pytest.mark.parametrize(
+    "event", [e for e in ALL if e.startswith(("generate/", "retrieve/"))]
+)
+def test_an_example_event_is_answered_as_it_says(answer_of, event):
+    answer = answer_of(event)
+    assert answer["statusCode"] == STATUS[event], answer
+
+
+def test_the_events_that_make_codes_made_them(sam_local, answer_of):
+    made = [json.loads(answer_of(e)["body"]) for e in ALL if STATUS.get(e) == 201]
+    ids = [code["qr_id"] for code in made]
+    assert len(set(ids)) == len(ids) > 8
+    (known,) = sam_local.query(
+        "SELECT count(*) FROM qr_codes WHERE id::text = ANY(%s)", ids
+    )
+    assert known == (len(ids),)
+
+
+def test_the_event_of_retrieve_leads_to_the_image(answer_of):
+    url = json.loads(answer_of("retrieve/json")["body"])["qr_code"]
+    location = answer_of("retrieve/redirect")["multiValueHeaders"]["Location"][0]
+    for each in (url, location):
+        assert read(call(each)[2]).payload == DATA.encode()
+
+
+@pytest.mark.parametrize("event", ["cleanup/manual", "cleanup/scheduled"])
+def test_the_events_of_cleanup_report_what_was_done(answer_of, event):
+    answer = answer_of(event)
+    assert (answer["erased"], answer["failed"], answer["remaining"]) == (0, 0, 0)
+
+
+def test_the_event_of_migrate_finds_nothing_to_do(answer_of):
+    assert answer_of("migrate/apply")["applied"] == []
+
+
+def test_a_code_lives_and_is_erased(sam_local):
+    status, headers, made = call(f"{sam_local.url}/generate", {"data": DATA})
+    assert status == 201
+    qr_id = str(uuid.UUID(made["qr_id"]))
+    retrieve = f"{sam_local.url}/retrieve/{qr_id}"
+    assert headers["Location"].endswith(f"/retrieve/{qr_id}")
+
+    status, _, found = call(retrieve)
+    assert (status, found["expires_at"]) == (200, made["expires_at"])
+    url = urllib.parse.urlsplit(found["qr_code"])
+    status, headers, image = call(found["qr_code"])
+    assert (status, headers["Content-Type"]) == (200, "image/png")
+    assert read(image).payload == DATA.encode()
+    flipped = url.query[:-1] + ("0" if url.query[-1] != "0" else "1")
+    assert call(url._replace(query=flipped).geturl())[0] == 403
+    assert call(retrieve, Accept="image/png")[0] == 302
+
+    sam_local.query(
+        "UPDATE qr_codes SET created_at = '2020-01-01', expires_at = '2020-01-02'"
+        " WHERE id = %s",
+        qr_id,
+    )
+    assert sam_local.answer("cleanup/manual")["erased"] == 1
+    assert call(found["qr_code"])[0] == 404, "the URL is good, the image is gone"
+    (row,) = sam_local.query("SELECT data FROM qr_codes WHERE id = %s", qr_id)
+    assert row == (None,)
+
+
+def test_what_never_existed_is_404_and_what_is_no_id_400(sam_local):
+    status, _, problem = call(f"{sam_local.url}/retrieve/{uuid.uuid4()}")
+    assert (status, problem["code"]) == (404, "not_found")
+    status, _, problem = call(f"{sam_local.url}/retrieve/{RETRIEVED.upper()}")
+    assert (status, problem["code"]) == (400, "invalid_id")
+    status, _, problem = call(f"{sam_local.url}/generate", {"data": DATA, "x": 1})
+    assert (status, problem["code"]) == (400, "unknown_field")
+
+
+def test_containers_have_the_memory_of_the_template_and_share_the_network(sam_local):
+    assert call(f"{sam_local.url}/generate", {"data": DATA})[0] == 201
+    containers = sam_local.containers()
+    memory = {
+        name: attributes["HostConfig"]["Memory"] >> 20
+        for name, attributes in containers.items()
+    }
+    assert memory["GenerateFunction"] == 1769
+    assert memory["RetrieveFunction"] == 512
+    assert {c["HostConfig"]["NetworkMode"] for c in containers.values()} == {"host"}
+
+
+def test_no_container_outlives_a_killed_launcher(sam_local):
+    assert sam_local.containers()
+    family = sam_local.family()
+    assert sam_local.end(signal.SIGKILL) == -signal.SIGKILL
+    assert wait_until(lambda: not any(map(alive, family)), 30)
+    assert sam_local.containers() == {}

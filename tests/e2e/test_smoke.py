@@ -1,0 +1,162 @@
+"""What `make smoke` finds in a service that works, and in one that does not."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from local.stack import PROJECT
+from tests.e2e.conftest import Launcher
+
+KEY = "a-key-of-the-usage-plan"
+PROBLEM = json.dumps({"code": "unavailable", "request_id": "a1b2"}).encode()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    launcher = Launcher(tmp_path_factory.mktemp("smoke")).start()
+    yield launcher.url
+    launcher.discard()
+
+
+@pytest.fixture
+def gateway(service):
+    """Stands in front of the service as API Gateway does, and asks for a key.
+
+    `faults` are answers of its own, by method and path; `open` forgets to ask for a
+    key; `refusals` is how often a good one is refused at first.
+    """
+    gateway = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+    gateway.service, gateway.faults = service, {}
+    gateway.open, gateway.refusals = False, 0
+    gateway.url = f"http://127.0.0.1:{gateway.server_port}"
+    thread = threading.Thread(target=gateway.serve_forever, daemon=True)
+    thread.start()
+    yield gateway
+    gateway.shutdown()
+    gateway.server_close()
+    thread.join()
+
+
+class Gateway(BaseHTTPRequestHandler):
+    def do_GET(self):
+        for (method, path), fault in self.server.faults.items():
+            if method == self.command and self.path.startswith(path):
+                return self.answer(*fault)
+        return self.answer(*self.ask())
+
+    def do_POST(self):
+        if self.headers["X-Api-Key"] == KEY and self.server.refusals:
+            self.server.refusals -= 1
+            return self.answer(403, b"{}")
+        if self.headers["X-Api-Key"] != KEY and not self.server.open:
+            return self.answer(403, b"{}")
+        return self.do_GET()
+
+    def ask(self):
+        length = int(self.headers["Content-Length"] or 0)
+        body = self.rfile.read(length) if length else None
+        request = urllib.request.Request(self.server.service + self.path, body)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def smoke(url, key=""):
+    """Exit code, what was said, and what was complained of."""
+    done = subprocess.run(
+        [sys.executable, "-m", "local.smoke", url],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], "API_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_local_service_works_without_a_key(service):
+    code, said, complained = smoke(service + "/")
+    assert (code, complained) == (0, "")
+    assert said.count("\n  ") == 5
+    assert said.endswith("It works.\n")
+
+
+def test_behind_a_gateway_the_key_is_asked_for_and_never_printed(gateway):
+    code, said, complained = smoke(gateway.url, KEY)
+    assert (code, complained) == (0, "")
+    assert "refuses who has no API key" in said
+    assert KEY not in said
+    assert "X-Amz" not in said
+
+
+def test_a_key_that_the_gateway_does_not_know_yet_is_tried_again(gateway):
+    gateway.refusals = 1
+    assert smoke(gateway.url, KEY)[0] == 0
+    assert gateway.refusals == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        (
+            {("GET", "/health"): (503, PROBLEM)},
+            "GET /health: 503 instead of 200, code unavailable, request_id a1b2",
+        ),
+        ({("POST", "/generate"): (500, b"")}, "POST /generate: 500 instead of 201"),
+        (
+            {("POST", "/generate"): (201, b"[]")},
+            "POST /generate: there is no qr_id in the answer",
+        ),
+        (
+            {("GET", "/retrieve"): (200, b'{"qr_code": "file:///etc/hosts"}')},
+            "GET of the image: not an HTTP URL",
+        ),
+    ],
+)
+def test_a_fault_is_named_and_ends_it(gateway, fault, complaint):
+    gateway.faults = fault
+    assert smoke(gateway.url, KEY)[::2] == (1, f"FAILED: {complaint}\n")
+
+
+def test_a_gateway_that_asks_for_no_key_is_noticed(gateway):
+    gateway.open = True
+    complaint = "FAILED: POST without a key: 201 instead of 403\n"
+    assert smoke(gateway.url, KEY)[::2] == (1, complaint)
+
+
+@pytest.mark.parametrize("body", [b"no image", (PROJECT / "docs/pictures/logo.png")])
+def test_an_image_that_does_not_hold_the_text_is_noticed(gateway, body):
+    body = body if isinstance(body, bytes) else body.read_bytes()
+    found = json.dumps({"qr_code": f"{gateway.url}/image"}).encode()
+    gateway.faults = {
+        ("GET", "/retrieve"): (200, found),
+        ("GET", "/image"): (200, body),
+    }
+    code, _, complained = smoke(gateway.url, KEY)
+    assert code == 1
+    assert complained == "FAILED: the image does not hold the text that was sent\n"
+
+
+def test_an_address_where_nobody_answers_is_said(gateway):
+    code, _, complained = smoke("http://127.0.0.1:1")
+    assert code == 1
+    assert "GET /health: no answer, " in complained

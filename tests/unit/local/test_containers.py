@@ -1,0 +1,147 @@
+"""What local/containers and local/image do that needs no engine."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from docker.errors import DockerException, ImageNotFound
+from samcli.local.docker.lambda_image import LambdaImage
+
+from local.containers import engine as engines
+from local.containers.engine import IMAGE, LABEL, STAND_IN, engine, remove_containers
+from local.containers.sam import build_once, on_host_network
+from local.image.__main__ import packages, shared_libraries, standard_library
+from local.processes import LocalError
+
+
+class Image:
+    def __init__(self, number):
+        self.id = number
+
+
+class Engine:
+    """An engine that has images, and can pull what `registry` holds."""
+
+    def __init__(self, *names, registry=()):
+        self.present = {name: Image(name) for name in names}
+        self.registry = registry
+        self.images = self
+
+    def get(self, name):
+        if name not in self.present:
+            raise ImageNotFound(name)
+        return self.present[name]
+
+    def pull(self, name):
+        if name not in self.registry:
+            raise DockerException("no such host")
+        self.present[name] = Image(name)
+
+
+def broken(**_):
+    raise DockerException("connection refused")
+
+
+def test_without_an_engine_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setattr(engines.DockerClient, "from_env", broken)
+    with pytest.raises(LocalError, match=r"(?s)refused.*apt install docker\.io"):
+        engine()
+
+
+def test_without_an_engine_there_is_nothing_to_remove(monkeypatch, tmp_path):
+    monkeypatch.setattr(engines.DockerClient, "from_env", broken)
+    remove_containers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("present", "options"),
+    [
+        ([IMAGE, STAND_IN], ["--skip-pull-image"]),
+        ([STAND_IN], ["--skip-pull-image", "--invoke-image", STAND_IN]),
+        ([], []),
+    ],
+)
+def test_sam_pulls_nothing_where_an_image_is_there(present, options):
+    assert engines.image_options(Engine(*present)) == options
+
+
+def test_the_image_is_pulled_once_and_it_is_said():
+    said = []
+    client = Engine(registry=[IMAGE])
+    engines.require_image(client, said.append)
+    engines.require_image(client, said.append)
+    assert said == [f"Pulling {IMAGE}, once ..."]
+    assert engines.image_options(client) == ["--skip-pull-image"]
+
+
+def test_without_a_registry_the_stand_in_is_named():
+    with pytest.raises(LocalError, match=r"(?s)no such host.*python -m local\.image"):
+        engines.require_image(Engine(), [].append)
+
+
+def test_a_container_is_created_in_the_hosts_network(tmp_path):
+    given = {"AWS_ACCESS_KEY_ID": "AKIDLOCAL", "DATABASE_URL": "postgresql://local"}
+    (tmp_path / "env.json").write_text(json.dumps({"Parameters": given}))
+    asked = {
+        "ports": {"8080": ("127.0.0.1", 5001)},
+        "entrypoint": ["/var/rapid/aws-lambda-rie", "--log-level", "error"],
+        "environment": {"AWS_ACCESS_KEY_ID": "defaultkey", "LOG_LEVEL": "INFO"},
+        "labels": {"sam.cli.container.type": "lambda"},
+        "mem_limit": "512m",
+    }
+    assert on_host_network(asked, tmp_path, 5002) == {
+        "network_mode": "host",
+        "entrypoint": [
+            "/var/rapid/aws-lambda-rie",
+            *("--runtime-interface-emulator-address", "127.0.0.1:5001"),
+            *("--runtime-api-address", "127.0.0.1:5002"),
+            *("--log-level", "error"),
+        ],
+        "environment": {"AWS_ACCESS_KEY_ID": "AKIDLOCAL", "LOG_LEVEL": "INFO"},
+        "labels": {"sam.cli.container.type": "lambda", LABEL: str(tmp_path)},
+        "mem_limit": "512m",
+    }
+
+
+def test_an_image_of_layers_is_built_once_while_it_is_the_same(monkeypatch, tmp_path):
+    builds = []
+    client = Engine()
+
+    def build(images, base, tag, *_):
+        builds.append(tag)
+        client.present[tag] = Image(f"build {len(builds)}")
+
+    monkeypatch.setattr(LambdaImage, "_build_image", build)
+    build_once(tmp_path)
+    images = LambdaImage(None, True, False, docker_client=client)
+    for _ in range(2):
+        images._build_image("base", "samcli/lambda-python:1", [], "arm64")
+    assert len(builds) == 1
+    client.present["samcli/lambda-python:1"] = Image("another checkout's")
+    images._build_image("base", "samcli/lambda-python:1", [], "arm64")
+    assert len(builds) == 2
+    del client.present["samcli/lambda-python:1"]
+    images._build_image("base", "samcli/lambda-python:1", [], "arm64")
+    assert len(builds) == 3
+
+
+def test_the_stand_in_has_what_lambda_brings_and_needs():
+    files = packages(["awslambdaric", "boto3"])
+    assert {"awslambdaric/bootstrap.py", "botocore/client.py", "six.py"} <= set(files)
+    assert "pytest/__init__.py" not in files
+    assert all(path.exists() for path in files.values())
+
+
+def test_the_stand_in_has_the_libraries_of_its_binaries():
+    found = shared_libraries([Path(sys.executable), Path(__file__)])
+    assert {"libc.so.6", "libdl.so.2", "libm.so.6"} <= {path.name for path in found}
+    assert all(path.exists() for path in found)
+
+
+def test_the_stand_in_leaves_out_what_no_function_imports(tmp_path):
+    for name in ("os.py", "json/tool.py", "test/support.py", "site-packages/x.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    kept = {str(path.relative_to(tmp_path)) for path in standard_library(tmp_path)}
+    assert kept == {"os.py", "json/tool.py"}

@@ -1,0 +1,78 @@
+"""docs/cost.md tells what docs/cost.py computes, of the template that there is."""
+
+import re
+import tomllib
+
+import pytest
+
+from docs import cost
+from tests.template import (
+    FUNCTIONS,
+    PARAMETERS,
+    RESOURCES,
+    ROOT,
+    TEMPLATE,
+    of_type,
+    read,
+)
+
+SAMCONFIG = tomllib.loads(read("samconfig.toml"))
+
+
+@pytest.mark.parametrize("table", [cost.summary, cost.details, cost.prices])
+def test_the_page_has_what_the_script_prints(table):
+    assert table() in read("docs/cost.md")
+
+
+def test_items_add_up_to_the_sum():
+    items = cost.costs(cost.PROD, 0)
+    assert items["RDS instance"] == pytest.approx(0.130 * 730)
+    assert items["RDS Proxy"] == pytest.approx(21.90)
+    assert f"| `prod` | {cost.dollars(sum(items.values()))} |" in cost.summary()
+
+
+def test_a_million_requests_cost_what_their_prices_say():
+    rest, busy = (cost.costs(cost.DEV, requests) for requests in (0, 1_000_000))
+    assert busy["API Gateway"] - rest["API Gateway"] == pytest.approx(3.50)
+    assert busy["S3 requests"] == pytest.approx(0.1 * 5 + 0.9 * 0.4)
+    assert busy["X-Ray"] == pytest.approx(5.00)  # fewer than one a second: all
+    assert busy["Lambda"] == pytest.approx(0.2 + 0.1816, abs=0.001)
+
+
+def test_the_sums_are_of_this_template():
+    database = RESOURCES["Database"]["Properties"]
+    assert int(database["AllocatedStorage"]) == cost.STORAGE_GB
+    assert database["MultiAZ"] == {"Fn::If": ["IsProd", True, False]}
+    assert RESOURCES["DatabaseProxy"]["Condition"] == "IsProd"
+    assert len(of_type("AWS::CloudWatch::Alarm")) == cost.ALARMS
+    assert len(of_type("AWS::CloudWatch::Dashboard")) == 1
+    memory = TEMPLATE["Globals"]["Function"]["MemorySize"]
+    assert FUNCTIONS["GenerateFunction"]["MemorySize"] / 1024 == cost.GENERATE_GB
+    assert FUNCTIONS["RetrieveFunction"].get("MemorySize", memory) / 1024 == (
+        cost.RETRIEVE_GB
+    )
+    events = [
+        each for one in FUNCTIONS.values() for each in one.get("Events", {}).values()
+    ]
+    assert sum(event["Type"] == "Api" for event in events) == cost.ROUTES
+
+
+def test_the_service_writes_as_many_metrics_as_are_paid_for():
+    written = set()
+    for path in (ROOT / "layers/common/qr_service").glob("*.py"):
+        written |= set(re.findall(r'add_metric\(\s*"(\w+)"', path.read_text()))
+    assert len(written) == cost.METRICS
+
+
+@pytest.mark.parametrize("stage", cost.STAGES, ids=lambda stage: stage.name)
+def test_the_sums_are_of_the_stage_that_is_deployed(stage):
+    parameters = SAMCONFIG[stage.name]["global"]["parameters"]["parameter_overrides"]
+    given = dict(pair.split("=", 1) for pair in parameters)
+    default = PARAMETERS["DatabaseInstanceClass"]["Default"]
+    assert given.get("DatabaseInstanceClass", default) == stage.instance
+    assert int(given["LogRetentionDays"]) == stage.retention_days
+    assert (given["Stage"] == "prod") == stage.proxy == (stage.zones == "Multi-AZ")
+
+
+def test_the_readme_has_the_sums():
+    assert cost.summary() in read("README.md")

@@ -1,0 +1,101 @@
+"""What the workflows of GitHub Actions promise; zizmor, in `make lint`, knows more."""
+
+import json
+import re
+import tomllib
+
+import pytest
+import yaml
+from samcli.yamlhelper import yaml_parse
+
+from local.stack import PROJECT
+
+WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
+PARSED = {path.name: yaml.safe_load(path.read_text()) for path in WORKFLOWS}
+JOBS = {
+    f"{name}:{job}": description
+    for name, workflow in PARSED.items()
+    for job, description in workflow["jobs"].items()
+}
+STEPS = [step for job in JOBS.values() for step in job.get("steps", [])]
+DEPLOYING = {"ci.yml:staging", "ci.yml:prod", "deploy.yml:deploy"}
+
+
+def test_every_action_is_pinned_by_commit_with_its_version_beside():
+    uses = [
+        line.strip()
+        for path in WORKFLOWS
+        for line in path.read_text().splitlines()
+        if "uses:" in line and "uses: ./" not in line
+    ]
+    pinned = r"- uses: ([\w-]+/[\w-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)"
+    found = [re.fullmatch(pinned, line) for line in uses]
+    assert all(found), uses
+    # One action, one commit: an update that forgot a place would show here.
+    actions = {match.groups() for match in found}
+    assert len(actions) == len({action for action, *_ in actions})
+
+
+def test_every_command_is_a_make_target_that_there_is():
+    makefile = (PROJECT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    commands = [step["run"] for step in STEPS if "run" in step]
+    assert commands
+    assert {command for command in commands if command[:5] != "make "} == set()
+    assert {command[5:] for command in commands} <= targets
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_may_do_only_what_it_has_to_and_ends_in_time(job):
+    deploys = {"contents": "read", "id-token": "write"}
+    reads = {"contents": "read"}
+    assert JOBS[job]["permissions"] == (deploys if job in DEPLOYING else reads)
+    assert "uses" in JOBS[job] or JOBS[job]["timeout-minutes"] <= 90
+
+
+def test_nothing_is_deployed_that_did_not_pass_everything():
+    checks = JOBS.keys() - DEPLOYING
+    for job in ("ci.yml:staging", "ci.yml:prod"):
+        assert {f"ci.yml:{needed}" for needed in JOBS[job]["needs"]} == checks
+        assert "github.event_name == 'push'" in JOBS[job]["if"]
+
+
+def test_the_stages_are_those_of_samconfig():
+    stages = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    named = [JOBS[job]["with"]["stage"] for job in ("ci.yml:staging", "ci.yml:prod")]
+    assert named == ["staging", "prod"]
+    assert set(named) <= stages.keys()
+
+
+def test_deployed_is_what_was_built_and_nothing_is_built_there():
+    (upload,) = [step for step in STEPS if "upload-artifact" in step.get("uses", "")]
+    (download,) = [
+        step for step in STEPS if "download-artifact" in step.get("uses", "")
+    ]
+    assert upload["with"]["name"] == download["with"]["name"]
+    folders = upload["with"]["path"].split()
+    assert {folder.split("/")[0] for folder in folders} == {download["with"]["path"]}
+    commands = [step.get("run") for step in JOBS["deploy.yml:deploy"]["steps"]]
+    assert [each for each in commands if each] == [
+        "make install",
+        "make deploy",
+        "make smoke",
+    ]
+
+
+def test_the_roles_on_aws_are_for_those_stages_and_stacks():
+    roles = yaml_parse((PROJECT / ".github/oidc-role.yaml").read_text())
+    stages = roles["Parameters"]["Stage"]["AllowedValues"]
+    samconfig = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    for stage in stages:
+        stack = samconfig[stage]["global"]["parameters"]["stack_name"]
+        assert stack == f"qr-codes-{stage}"
+    assert stages == ["staging", "prod"]
+    github, cloudformation = (
+        json.dumps(roles["Resources"][name]["Properties"])
+        for name in ("GitHubRole", "CloudFormationRole")
+    )
+    assert "repo:${Repository}:environment:${Stage}" in github
+    assert ":stack/qr-codes-${Stage}/*" in github
+    assert "DeleteStack" not in github
+    assert ":role/qr-codes-${Stage}-*" in cloudformation
