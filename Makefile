@@ -77,7 +77,9 @@ smoke: ## Show that a deployment works: STAGE=dev, or URL= with API_KEY in the e
 
 packages: ## Install the Debian packages that tests and rehearsal use
 	$(SUDO) apt-get update -qq
-	$(SUDO) apt-get install -qq --no-install-recommends libzbar0 openssl postgresql redis-server
+	@# In runlevel 1 no service starts: the rehearsal starts servers of its own.
+	$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq \
+	  --no-install-recommends libzbar0 openssl postgresql redis-server
 
 acceptance: ## Show the service's promises one by one on the real stack
 	@$(IN_VENV) python -m pytest tests/acceptance

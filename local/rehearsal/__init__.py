@@ -1,0 +1,1 @@
+"""A deployment of the real template without an AWS account: `make rehearse`."""

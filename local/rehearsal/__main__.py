@@ -1,0 +1,100 @@
+"""make rehearse: deploy the real template into an emulator of AWS, and use it.
+
+Everything is real but AWS: the SAM CLI, the template, the built layers, PostgreSQL and
+Redis with TLS and without a password. MiniStack stands in for AWS, with IAM enforced.
+Servers, certificate and build live in a temporary folder, which goes away in the end,
+but stays when a step failed.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from local.processes import LocalError
+from local.rehearsal.steps import Rehearsal
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+KEPT = "failed"  # a file in a folder that is to stay
+
+
+def rehearse(rehearsal: Rehearsal) -> bool:
+    """Take all steps; return whether they went well."""
+    began = time.monotonic()
+    steps = rehearsal.steps()
+    for number, step in enumerate(steps, 1):
+        title = (step.__doc__ or "").partition("\n")[0].rstrip(".")
+        start = time.monotonic()
+        try:
+            step()
+        except LocalError as error:
+            print(f"FAILED  {title}\n{error}", flush=True)
+            return False
+        except Exception:  # noqa: BLE001  what no step foresaw fails it as well
+            print(f"FAILED  {title}\n{traceback.format_exc()}", flush=True)
+            return False
+        took = time.monotonic() - start
+        print(f"{number:2}/{len(steps)} {took:6.1f} s  {title}", flush=True)
+    print(f"All of it in {time.monotonic() - began:.0f} s.")
+    return True
+
+
+def show_logs(rehearsal: Rehearsal) -> None:
+    """Print the ends of the servers' logs."""
+    for server in rehearsal.servers:
+        if server.log.exists():
+            lines = server.log.read_text(errors="replace").splitlines()
+            print(f"\n--- the end of {server.log}", *lines[-25:], sep="\n  ")
+
+
+def main() -> int:
+    """Return 0 when every step went well, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="make rehearse", description=(__doc__ or "").partition("\n\n")[2]
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="let the stack run in the end, until Ctrl-C"
+    )
+    keep = parser.parse_args().keep
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="qr-rehearsal-"))
+    try:
+        return run(folder, keep=keep)
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if not (folder / KEPT).exists():
+            shutil.rmtree(folder)
+
+
+def run(folder: Path, *, keep: bool) -> int:
+    """Rehearse in a folder; return the exit code."""
+    rehearsal = Rehearsal(folder)
+    try:
+        went_well = rehearse(rehearsal)
+        if not went_well:
+            show_logs(rehearsal)
+            (folder / KEPT).touch()
+            print(f"\nAll of it is in {folder}", flush=True)
+        if keep:
+            print("The servers run until Ctrl-C.", flush=True)
+            signal.pause()
+        return 0 if went_well else 1
+    finally:
+        for number in SIGNALS:
+            # The kernel ends the children with us.
+            signal.signal(number, lambda *_: os._exit(130))
+        rehearsal.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

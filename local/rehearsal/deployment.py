@@ -1,0 +1,192 @@
+"""The stack in the emulator: what `sam` does with it, and how its API is called."""
+
+import http.client
+import json
+import os
+import platform
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local.processes import LocalError, end, spawn
+from local.rehearsal.servers import REGION, Certificate, Emulator
+from local.stack import PROJECT
+
+STACK = "qr-rehearsal"
+STAGE = "rehearsal"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered with."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None when it is something else."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.body[:500]!r}"  # which may be an image
+
+
+class Deployment:
+    """The template's stack; `folder` takes the build and the logs of `sam`."""
+
+    def __init__(self, folder: Path, tls: Certificate, emulator: Emulator) -> None:
+        self.folder = folder
+        self.build = folder / "build"
+        self.tls = tls
+        self.emulator = emulator
+        self.architecture = "arm64" if platform.machine() == "aarch64" else "x86_64"
+        self.runs = 0
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The outputs of the stack."""
+        found = self.stack["Outputs"]
+        return {each["OutputKey"]: each["OutputValue"] for each in found}
+
+    @cached_property
+    def stack(self) -> Any:
+        """What CloudFormation tells about the stack."""
+        found = self.client("cloudformation").describe_stacks(StackName=STACK)
+        return found["Stacks"][0]
+
+    @cached_property
+    def api_key(self) -> str:
+        """The key that POST /generate asks for."""
+        key = self.client("apigateway").get_api_key(
+            apiKey=self.outputs["ApiKeyId"], includeValue=True
+        )
+        return str(key["value"])
+
+    def client(self, service: str) -> Any:
+        """Return boto3's client of a service, with the rights of the account's root."""
+        session: Any = boto3.session.Session()  # its stubs know literal names only
+        return session.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.emulator.endpoint_url,
+            verify=str(self.tls.certificate),
+            aws_access_key_id=self.emulator.access_key,
+            aws_secret_access_key=self.emulator.secret_key,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def sam(self, *arguments: str, offline: bool = False, seconds: int = 300) -> str:
+        """Return what a command of the SAM CLI said; LocalError when it failed.
+
+        Unless it is `offline`, it finds the emulator where AWS would be.
+        """
+        environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+        if not offline:
+            environment |= {
+                "AWS_ENDPOINT_URL": self.emulator.endpoint_url,
+                "AWS_CA_BUNDLE": str(self.tls.certificate),
+                "AWS_ACCESS_KEY_ID": self.emulator.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.emulator.secret_key,
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "SAM_CLI_POLL_DELAY": "0.5",  # seconds
+            }
+        self.runs += 1
+        path = self.folder / f"sam-{self.runs}-{arguments[0]}.log"
+        with path.open("w+b") as log:
+            command = [sys.executable, "-m", "samcli", *arguments]
+            process = spawn(command, log=log, env=environment, cwd=PROJECT)
+            try:
+                failed = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                failed = True
+            finally:
+                if process.poll() is None:
+                    end(process, signal.SIGTERM, 5)
+        said = path.read_text(errors="replace")
+        if failed:
+            tail = "\n  ".join(said.splitlines()[-40:])
+            raise LocalError(f"sam {' '.join(arguments)} failed:\n  {tail}")
+        return said
+
+    def deploy(self, **parameters: str | int) -> None:
+        """Create or update the stack with these parameters."""
+        given = {"Architecture": self.architecture, "Stage": STAGE, **parameters}
+        command = ["deploy", "--template-file", str(self.build / "template.yaml")]
+        command += ["--config-file", str(PROJECT / "samconfig.toml")]
+        command += ["--config-env", "dev", "--no-progressbar"]
+        command += ["--stack-name", STACK, "--region", REGION, "--parameter-overrides"]
+        try:
+            self.sam(*command, *(f"{name}='{value}'" for name, value in given.items()))
+        except LocalError as error:
+            raise LocalError(f"{self.failures()}\n\n{error}") from None
+        self.__dict__.pop("stack", None)
+        self.__dict__.pop("outputs", None)
+
+    def failures(self) -> str:
+        """Return why resources of the stack failed, a line each, the cause first."""
+        events: list[Any] = []
+        with suppress(ClientError):  # it may not even have begun
+            pages = self.client("cloudformation").get_paginator("describe_stack_events")
+            for page in pages.paginate(StackName=STACK):
+                events += page["StackEvents"]
+        return "\n".join(
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+            for event in reversed(events)
+            if event["ResourceStatus"].endswith("FAILED")
+        )
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        port: int = 0,
+    ) -> Answer:
+        """Return the answer to a request; a path is one of the API's.
+
+        With `port` the request goes there, without TLS, whatever the URL says.
+        """
+        target = urlsplit(self.emulator.endpoint_url)
+        path = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}{url}"
+        if not url.startswith("/"):
+            target = urlsplit(url)
+            path = f"{target.path}?{target.query}"
+        host = str(target.hostname)
+        connection: http.client.HTTPConnection
+        if port:
+            connection = http.client.HTTPConnection(host, port, timeout=60)
+        else:
+            trust = ssl.create_default_context(cafile=str(self.tls.certificate))
+            connection = http.client.HTTPSConnection(
+                host, target.port, timeout=60, context=trust
+            )
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            # The signature covers the host, which `port` is not to change.
+            sent = {"Host": target.netloc, **(headers or {})}
+            connection.request(method, path, data, sent)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
