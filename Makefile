@@ -15,6 +15,7 @@ unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 endif
 
 IN_VENV := sh local/venv.sh
+IN_PARALLEL := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help install run sam-local test invoke cleanup migrate lint bench build
@@ -33,7 +34,7 @@ sam-local: ## The same as run, with the functions in containers (needs Docker)
 	@exec $(IN_VENV) setpriv --pdeathsig TERM python -m local sam-local --port $(PORT)
 
 test: ## Run every test that needs neither Docker nor AWS, with coverage
-	@$(IN_VENV) python -m pytest --cov
+	@$(IN_VENV) python -m pytest --cov $(IN_PARALLEL) --dist loadfile
 
 invoke: ## Run one function with one event: FUNCTION=generate EVENT=url
 	@$(IN_VENV) python -m local invoke $(FUNCTION) $(EVENT)
@@ -82,7 +83,7 @@ packages: ## Install the Debian packages that tests and rehearsal use
 	  --no-install-recommends libzbar0 openssl postgresql redis-server
 
 acceptance: ## Show the service's promises one by one on the real stack
-	@$(IN_VENV) python -m pytest tests/acceptance
+	@$(IN_VENV) python -m pytest tests/acceptance $(IN_PARALLEL) --dist loadgroup
 
 containers: ## Run every example event and a code's life in containers (needs Docker)
 	@$(IN_VENV) python -m pytest tests/containers

@@ -20,17 +20,23 @@ import redis
 from local.processes import alive, descendants, free_port, kill, wait_until
 
 PROJECT = Path(__file__).parent.parent.parent
+IN_ORDER = pytest.mark.xdist_group("clone")  # there is one, for one process
 # What a company's proxy, mirror and certificates need.
 NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
 
 
-FIGURES = []  # what was measured, a line each
+@pytest.fixture
+def measured(record_property):
+    """Takes a line for the summary."""
+    return lambda line: record_property("measured", line)
 
 
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.section("measured")
-    for line in FIGURES:
-        terminalreporter.line(line)
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for _, line in report.user_properties:
+                terminalreporter.line(line)
 
 
 class Clone:

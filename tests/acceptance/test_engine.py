@@ -5,7 +5,6 @@ from itertools import product
 from qr_service.style import Gradient, Style
 from qr_service.symbol import LEVELS, capacity, encode
 
-from tests.acceptance.conftest import FIGURES
 from tests.logos import random_request
 from tests.scanners import needs_zbar
 from tests.unit.test_logo import check
@@ -13,16 +12,16 @@ from tests.unit.test_styles import SHAPES, proven
 from tests.unit.test_symbol import random_text, stock_rows
 
 
-def test_5000_random_texts_are_those_of_the_standard_package():
+def test_5000_random_texts_are_those_of_the_standard_package(measured):
     for seed in range(5000):
         data, level = random_text(seed)
         symbol = encode(data, level)
         assert symbol.rows == stock_rows(data, symbol), seed
-    FIGURES.append("5,000 random texts: 0 differences from the standard package")
+    measured("5,000 random texts: 0 differences from the standard package")
 
 
 @needs_zbar
-def test_every_style_is_read_at_every_level_of_many_versions():
+def test_every_style_is_read_at_every_level_of_many_versions(measured):
     """Accepted, which is to say read by zxing-cpp, and read by zbar as well."""
     count = 0
     for version, level in product((1, 2, 6, 7, 10, 14, 21, 27, 32, 40), LEVELS):
@@ -47,18 +46,18 @@ def test_every_style_is_read_at_every_level_of_many_versions():
                 )
                 assert proven(data, style, level).symbol.version == version
                 count += 1
-    FIGURES.append(f"{count} styles, levels and versions: all read by two scanners")
+    measured(f"{count} styles, levels and versions: all read by two scanners")
 
 
 @needs_zbar
-def test_1000_random_requests_with_a_logo_are_read_or_told_what_fits():
+def test_1000_random_requests_with_a_logo_are_read_or_told_what_fits(measured):
     failures, outcomes = [], []
     for seed in range(1000):
         try:
             outcomes.append(check(random_request(seed)))
         except AssertionError:
             failures.append(seed)
-    FIGURES.append(
+    measured(
         f"1,000 logos: {outcomes.count(True)} read by two scanners, "
         f"{outcomes.count(False)} refused with a size that was, "
         f"{outcomes.count(None)} texts too long, {len(failures)} failures"

@@ -16,10 +16,11 @@ import pytest
 from qr_service.readback import read
 
 from local.processes import wait_until
-from tests.acceptance.conftest import FIGURES
+from tests.acceptance.conftest import IN_ORDER
 from tests.scanners import needs_zbar, zbar_reads
 
 DATA = "https://example.com/acceptance"
+pytestmark = IN_ORDER
 SECRETS = {DATA}  # what no log may hold; the tests add to it
 
 
@@ -74,16 +75,16 @@ def objects(running):
     return {path.stem for path in folder.rglob("codes/*.png")}
 
 
-def test_make_run_serves_within_3_minutes_with_an_empty_pip_cache(clone):
+def test_make_run_serves_within_3_minutes_with_an_empty_pip_cache(clone, measured):
     clone.run()
-    FIGURES.append(f"first make run: {clone.started[-1]:.1f} s")
+    measured(f"first make run: {clone.started[-1]:.1f} s")
     assert clone.started[-1] < 180
 
 
-def test_from_the_second_start_it_serves_within_10_seconds(running):
+def test_from_the_second_start_it_serves_within_10_seconds(running, measured):
     assert running.end(signal.SIGTERM) == []
     running.run()
-    FIGURES.append(f"second make run: {running.started[-1]:.1f} s")
+    measured(f"second make run: {running.started[-1]:.1f} s")
     assert running.started[-1] < 10
 
 
@@ -162,7 +163,7 @@ def test_make_cleanup_erases_once_and_the_code_stays_410(running):
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
-def test_without_the_cache_nothing_fails_and_nothing_is_slow(running, fault):
+def test_without_the_cache_nothing_fails_and_nothing_is_slow(running, fault, measured):
     qr_id = generate(running)
 
     def timed(rounds):
@@ -187,7 +188,7 @@ def test_without_the_cache_nothing_fails_and_nothing_is_slow(running, fault):
             os.kill(valkey, signal.SIGCONT)
         else:
             wait_until(lambda: running.processes["Valkey"]["pid"] != valkey, 20)
-    FIGURES.append(
+    measured(
         f"cache {fault.name}: usual {usual:.3f} s, slowest without it {slowest:.3f} s"
     )
     assert slowest - usual < 0.3

@@ -6,10 +6,12 @@ import time
 import pytest
 from qr_service.readback import read
 
+from tests.acceptance.conftest import IN_ORDER
 from tests.acceptance.test_promises import DATA, call
 from tests.logos import data_url, letter
 from tests.scanners import needs_zbar, picture, zbar_reads
 
+pytestmark = IN_ORDER
 LOGO = data_url(letter())
 STYLES = {
     "svg": {"format": "svg"},
