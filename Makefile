@@ -19,10 +19,10 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help install run sam-local test invoke cleanup migrate lint bench build
-.PHONY: sbom deploy smoke packages acceptance containers rehearse clean
+.PHONY: sbom deploy smoke packages acceptance containers rehearse rehearse-faults clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 install: ## Make the virtual environment (all targets do so when needed)
 	@$(IN_VENV) python --version
@@ -90,6 +90,10 @@ containers: ## Run every example event and a code's life in containers (needs Do
 
 rehearse: ## Deploy into an emulator of AWS, use it, update it, delete it
 	@ENVIRONMENTS=lambda $(IN_VENV) python -m local.rehearsal
+
+rehearse-faults: ## Show that the rehearsal fails for what would fail on AWS
+	@ENVIRONMENTS=lambda $(IN_VENV) python -m pytest tests/rehearsal \
+	  --numprocesses 3 --dist worksteal
 
 clean: ## Remove environments, builds and caches (DATA=1: local data too)
 	@[ ! -e .local/lock ] || flock --nonblock .local/lock true || { echo "make run is at work; stop it first." >&2; exit 1; }

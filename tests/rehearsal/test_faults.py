@@ -1,0 +1,133 @@
+"""`make rehearse` notices what would fail on AWS: each fault is put into a copy.
+
+The rehearsal has to end at the very step that is there to notice, and say why.
+"""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent.parent
+LONGEST = 300  # seconds, of one rehearsal
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A text of a file that is replaced by another, and how the rehearsal ends."""
+
+    file: str
+    before: str
+    after: str
+    step: str
+    reason: str
+
+
+SCHEDULE = """      Events:
+        Hourly:
+          Type: ScheduleV2
+          Properties:
+            OmitName: true # a fixed name would collide between stages
+            ScheduleExpression: !Ref CleanupSchedule
+            RetryPolicy: # a run that could not be started
+              MaximumRetryAttempts: 3
+              MaximumEventAgeInSeconds: 3000
+            DeadLetterConfig: {Arn: !GetAtt CleanupFailures.Arn}
+"""
+FAULTS = {  # the long rehearsals apart: a process takes several in a row
+    "the schedule is removed": Fault(
+        "template.yaml", SCHEDULE, "", "The schedule erases", "No cleanup erased it"
+    ),
+    "a migration has an error": Fault(
+        "functions/migrate/migrations/0001_codes.sql",
+        "GRANT USAGE ON SCHEMA public TO qr_app;",
+        "GRANT USAGE ON SCHEMA publik TO qr_app;",
+        "The stack stands",
+        "0001_codes failed, InvalidSchemaName",
+    ),
+    "the retrieve role loses s3:GetObject": Fault(
+        "template.yaml",
+        "Action: s3:GetObject\n",
+        "Action: s3:GetObjectTagging\n",
+        "The presigned URL gives an image",
+        "AccessDenied",
+    ),
+    "the database's certificate is not verified": Fault(
+        "layers/common/qr_service/database.py",
+        '"sslmode": "verify-full",\n            "sslrootcert": settings.ca_bundle,',
+        '"sslmode": "require",',
+        "With the layer's authorities the functions refuse",
+        "not 503",
+    ),
+    "a package is missing from the layer": Fault(
+        "layers/dependencies/requirements.txt",
+        "redis==",
+        "# redis==",
+        "POST /generate: 201",
+        "not 200",
+    ),
+    "the bucket policy allows plain HTTP": Fault(
+        "template.yaml",
+        "Condition: {Bool: {aws:SecureTransport: 'false'}}",
+        "Condition: {Bool: {aws:SecureTransport: 'never'}}",
+        "The bucket's policy refuses the URL over plain HTTP",
+        "not 403 AccessDenied: 200",
+    ),
+    "a package that another one needs is missing from the layer": Fault(
+        "layers/dependencies/requirements.txt",
+        "typing_extensions==",
+        "# typing_extensions==",
+        "The stack stands",
+        "Schema: ",
+    ),
+    "the cache's certificate is not verified": Fault(
+        "layers/common/qr_service/cache.py",
+        '"ssl_ca_certs": settings.ca_bundle',
+        '"ssl_cert_reqs": "none"',
+        "With the layer's authorities the functions refuse",
+        "not 503",
+    ),
+}
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The project as it is now, with what is not committed yet."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=PROJECT, check=True, capture_output=True)
+    archive = subprocess.run(
+        ["tar", "--null", "--files-from=-", "--create"],
+        cwd=PROJECT,
+        input=names.stdout,
+        check=True,
+        capture_output=True,
+    )
+    subprocess.run(["tar", "--extract"], cwd=tmp_path, input=archive.stdout, check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_rehearsal_ends_where_the_fault_shows(copy, name):
+    fault = FAULTS[name]
+    file = copy / fault.file
+    text = file.read_text()
+    assert fault.before in text
+    file.write_text(text.replace(fault.before, fault.after))
+    # Not below tmp_path, which is too long for the name of a socket.
+    with tempfile.TemporaryDirectory(prefix="qr-broken-") as folder:
+        done = subprocess.run(
+            ["env", f"TMPDIR={folder}", sys.executable, "-m", "local.rehearsal"],
+            cwd=copy,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
+    _, failed, rest = done.stdout.partition("FAILED  ")
+    assert failed, done.stdout
+    assert (rest.startswith(fault.step), done.returncode) == (True, 1), done.stdout
+    assert fault.reason in rest, done.stdout
