@@ -23,11 +23,9 @@ from samcli.yamlhelper import yaml_parse
 
 from benchmarks.imports import NAIVE, compare_imports
 from benchmarks.measure import OURS, Row, missed
-from local.layers import MACHINES, architecture, faults, files, mebibytes
+from local.layers import MACHINES, architecture, faults, files, host, mebibytes
 
-HOSTS = {"x86_64": "x86_64", "aarch64": "arm64"}
 BUILD = Path(".aws-sam/build")
-HOST_BUILD = Path(f".aws-sam/build-{HOSTS.get(platform.machine(), 'none')}")
 ROUNDS = 5
 # Lambda's Python brings boto3 and what boto3 requires.
 RUNTIME_MODULES = (
@@ -99,15 +97,14 @@ def check() -> Iterator[str]:
     version: tuple[int, ...] = sys.version_info[:2]
     if version != (3, 13):  # what Lambda brings is taken from this environment
         raise BuildError("needs Python 3.13, the runtime's: make build PYTHON=...")
-    host = HOSTS.get(platform.machine())
-    if sys.platform != "linux" or host is None:
+    if sys.platform != "linux" or host() not in MACHINES:
         raise BuildError(f"Lambda's packages do not load on {platform.platform()}")
     first = read(BUILD)
     (other,) = MACHINES.keys() - {first.machine}
     builds = {first.machine: first, other: build_for(other)}
     for build in builds.values():
         yield from layer_faults(build)
-    yield from trial(builds[host])
+    yield from trial(builds[host()])
 
 
 def read(folder: Path) -> Build:

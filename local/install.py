@@ -115,13 +115,14 @@ def start(name: str, environment: Path) -> subprocess.Popen[bytes] | None:
     requirements = files(name)[0]
     say(f"  {environment.name}: {requirements}")
     make = [sys.executable, "-m", "venv", "--clear", str(environment)]
-    if subprocess.run(make, check=False).returncode:
+    # Standard output is for the environment's path.
+    if subprocess.run(make, stdout=sys.stderr, check=False).returncode:
         return None
     pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-qq"]
     pip += ["--disable-pip-version-check", "--no-input", "-r", requirements]
     if not name:
         pip += ["-c", "constraints.txt"]
-    return subprocess.Popen(pip, cwd=PROJECT)
+    return subprocess.Popen(pip, cwd=PROJECT, stdout=sys.stderr)
 
 
 def stamp(environment: Path) -> Path:

@@ -4,6 +4,7 @@ Every module has bytecode that the runtime takes as it is, everything compiled i
 the layer's machine, and the whole stays within its size.
 """
 
+import platform
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ PYTHON = "cpython-313"
 # are taken without a look at their source.
 BYTECODE = (3571).to_bytes(2, "little") + b"\r\n" + (0b01).to_bytes(4, "little")
 MOST_MEBIBYTES = 56
+
+
+def host() -> str:
+    """Returns this machine's architecture, by Lambda's name where it has one."""
+    machine = platform.machine()
+    return {"aarch64": "arm64"}.get(machine, machine)
 
 
 def architecture(*layers: Path) -> str | None:

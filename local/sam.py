@@ -15,7 +15,6 @@ import http.client
 import json
 import logging
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from samcli.commands.local.cli_common.invoke_context import InvokeContext
 from samcli.lib.utils.codeuri import resolve_code_path
 from samcli.local.docker.container import ContainerResponseException
 
+from local.layers import host
 from local.processes import (
     LocalError,
     alive,
@@ -61,9 +61,8 @@ class ExecutionEnvironment:
         self.version = version
         self.port = free_port()
         self.runtime: list[int] = []  # known, and started, with the first event
-        machine = "arm64" if platform.machine() == "aarch64" else "x86_64"
         rapid = Path(samcli.__file__).parent / "local" / "rapid"
-        emulator = [str(rapid / f"aws-lambda-rie-{machine}"), "--log-level", "error"]
+        emulator = [str(rapid / f"aws-lambda-rie-{host()}"), "--log-level", "error"]
         emulator += ["--runtime-interface-emulator-address", f"127.0.0.1:{self.port}"]
         emulator += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
         # The runtime is the emulator's child, and dies with it as that does with us.

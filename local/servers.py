@@ -146,7 +146,7 @@ def _kept(path: Path, **values: str) -> dict[str, str]:
     return kept
 
 
-def _without_root() -> list[str]:
+def without_root() -> list[str]:
     """Return the command to put before PostgreSQL's, which refuses to run as root."""
     if os.geteuid() != 0:
         return []
@@ -178,7 +178,7 @@ class PostgreSQL(Server):
         super().__init__(folder, port)
         self.data = self.folder / "data"
         self.durable = durable
-        self.command_prefix = _without_root()
+        self.command_prefix = without_root()
 
     def url(self, role: str = APPLICATION) -> str:
         """Return the connection URL of a role, password included."""

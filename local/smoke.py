@@ -180,6 +180,10 @@ def deployed(stack: str) -> tuple[str, str]:
         )
     except (BotoCoreError, ClientError) as error:
         raise SmokeError(f"AWS does not tell of the stack {stack}: {error}") from None
+    except KeyError:
+        raise SmokeError(
+            f"The stack {stack} has no outputs: its deployment failed or is under way"
+        ) from None
     return outputs["ApiUrl"], key["value"]
 
 

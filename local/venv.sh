@@ -13,7 +13,7 @@ works() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 find_python() {
     wanted=$(cat .python-version)
     for python in "python$wanted" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$wanted"*/bin/python \
-        python3.12 python3.11 python3.14 python3; do
+        python3.11 python3.12 python3.14 python3; do
         if works "$python"; then
             echo "$python"
             return

@@ -4,19 +4,17 @@ The image is AWS's own where the engine has it or can have it; else the stand-in
 `python -m local.image` makes of this machine.
 """
 
-import contextlib
-import platform
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from docker import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
+from local.layers import host
 from local.processes import LocalError
 
-ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
-ARCHITECTURE = ARCHITECTURES.get(platform.machine(), platform.machine())
-IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
+IMAGE = f"public.ecr.aws/lambda/python:3.13-{host()}"
 STAND_IN = "qr-service/lambda-python:3.13"
 LOCKS = "locks"  # of SAM, in the state folder
 LABEL = "qr-service.state"  # on each container: the state folder it belongs to
@@ -65,10 +63,13 @@ def require_image(client: DockerClient, say: Callable[[str], None]) -> None:
 
 def remove_containers(state: Path) -> None:
     """Remove what SAM left of a state folder's containers, as it does when killed."""
-    with contextlib.suppress(LocalError, DockerException):  # no engine, no containers
-        ours = {"label": f"{LABEL}={state}"}
-        for container in engine().containers.list(all=True, filters=ours):
-            container.remove(force=True)
+    ours = {"label": f"{LABEL}={state}"}
+    with suppress(LocalError, DockerException), closing(engine()) as client:
+        for container in client.containers.list(
+            all=True, filters=ours, ignore_removed=True
+        ):
+            with suppress(DockerException):  # SAM may be removing it, too
+                container.remove(force=True)
 
 
 def _has(client: DockerClient, image: str) -> bool:

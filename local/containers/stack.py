@@ -7,19 +7,19 @@ import sys
 from pathlib import Path
 
 from local.containers.engine import (
-    ARCHITECTURE,
     LOCKS,
     engine,
     image_options,
     remove_containers,
     require_image,
 )
-from local.processes import LocalError
+from local.layers import host
+from local.processes import LocalError, dying_with_parent
 from local.stack import API, PROJECT
 from local.supervisor import say
 
 BUILD = PROJECT / ".aws-sam" / "sam-local"  # not `make build`'s: it is served from
-OVERRIDES = ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
+OVERRIDES = ["--parameter-overrides", f"Architecture={host()}"]
 
 
 class ContainerAPI(API):
@@ -54,7 +54,11 @@ class ContainerAPI(API):
         build = [sys.executable, "-m", "samcli", "build", *OVERRIDES]
         build += ["--build-dir", str(BUILD)]
         done = subprocess.run(
-            build, cwd=PROJECT, capture_output=True, text=True, check=False
+            dying_with_parent(build),
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise LocalError(f"`sam build` failed:\n{done.stderr.strip()}")

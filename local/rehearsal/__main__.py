@@ -6,7 +6,6 @@ Servers, certificate and build live in a temporary folder, which goes away in th
 but stays when a step failed.
 """
 
-import argparse
 import os
 import shutil
 import signal
@@ -53,19 +52,16 @@ def show_logs(rehearsal: Rehearsal) -> None:
 
 
 def main() -> int:
-    """Return 0 when every step went well, else 1."""
-    parser = argparse.ArgumentParser(
-        prog="make rehearse", description=(__doc__ or "").partition("\n\n")[2]
-    )
-    parser.add_argument(
-        "--keep", action="store_true", help="let the stack run in the end, until Ctrl-C"
-    )
-    keep = parser.parse_args().keep
+    """Return 0 when every step went well, 130 when interrupted, else 1."""
+    version: tuple[int, ...] = sys.version_info[:2]
+    if version != (3, 13):
+        print("The rehearsal needs Python 3.13, as the functions do: PYTHON=...")
+        return 1
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="qr-rehearsal-"))
     try:
-        return run(folder, keep=keep)
+        return run(folder)
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
@@ -76,7 +72,7 @@ def main() -> int:
             shutil.rmtree(folder)
 
 
-def run(folder: Path, *, keep: bool) -> int:
+def run(folder: Path) -> int:
     """Rehearse in a folder; return the exit code."""
     rehearsal = Rehearsal(folder)
     try:
@@ -85,9 +81,6 @@ def run(folder: Path, *, keep: bool) -> int:
             show_logs(rehearsal)
             (folder / KEPT).touch()
             print(f"\nAll of it is in {folder}", flush=True)
-        if keep:
-            print("The servers run until Ctrl-C.", flush=True)
-            signal.pause()
         return 0 if went_well else 1
     finally:
         for number in SIGNALS:

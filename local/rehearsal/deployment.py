@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import platform
 import signal
 import ssl
 import subprocess
@@ -20,6 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.layers import host
 from local.processes import LocalError, end, spawn
 from local.rehearsal.servers import REGION, Certificate, Emulator
 from local.stack import PROJECT
@@ -56,7 +56,6 @@ class Deployment:
         self.build = folder / "build"
         self.tls = tls
         self.emulator = emulator
-        self.architecture = "arm64" if platform.machine() == "aarch64" else "x86_64"
         self.runs = 0
 
     @cached_property
@@ -97,7 +96,9 @@ class Deployment:
 
         Unless it is `offline`, it finds the emulator where AWS would be.
         """
-        environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+        # Nobody's own settings of AWS are to lead elsewhere.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment["SAM_CLI_TELEMETRY"] = "0"
         if not offline:
             environment |= {
                 "AWS_ENDPOINT_URL": self.emulator.endpoint_url,
@@ -115,22 +116,24 @@ class Deployment:
         with path.open("w+b") as log:
             command = [sys.executable, "-m", "samcli", *arguments]
             process = spawn(command, log=log, env=environment, cwd=PROJECT)
+            failure = "failed"
             try:
-                failed = process.wait(seconds)
+                if process.wait(seconds) == 0:
+                    failure = ""
             except subprocess.TimeoutExpired:
-                failed = True
+                failure = f"took more than {seconds} s"
             finally:
                 if process.poll() is None:
                     end(process, signal.SIGTERM, 5)
         said = path.read_text(errors="replace")
-        if failed:
+        if failure:
             tail = "\n  ".join(said.splitlines()[-40:])
-            raise LocalError(f"sam {' '.join(arguments)} failed:\n  {tail}")
+            raise LocalError(f"sam {' '.join(arguments)} {failure}:\n  {tail}")
         return said
 
     def deploy(self, **parameters: str | int) -> None:
         """Create or update the stack with these parameters."""
-        given = {"Architecture": self.architecture, "Stage": STAGE, **parameters}
+        given = {"Architecture": host(), "Stage": STAGE, **parameters}
         command = ["deploy", "--template-file", str(self.build / "template.yaml")]
         command += ["--config-file", str(PROJECT / "samconfig.toml")]
         command += ["--config-env", "dev", "--no-progressbar"]

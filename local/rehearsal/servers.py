@@ -6,7 +6,6 @@ own and ports that were free, and dies with the process that started it.
 
 import json
 import os
-import platform
 import secrets
 import shutil
 import signal
@@ -26,7 +25,8 @@ from local.processes import (
     listening,
     wait_until,
 )
-from local.servers import Server, _without_root
+from local.servers import Server, without_root
+from local.stack import PROJECT
 
 HOST = "127.0.0.1"
 REGION = "eu-central-1"
@@ -38,10 +38,6 @@ def debian_tools() -> tuple[Path, str]:
 
     Raises LocalError, which says what to install.
     """
-    if platform.python_version_tuple()[:2] != ("3", "13"):
-        raise LocalError(
-            "The rehearsal needs Python 3.13, as the functions do: PYTHON="
-        )
     versions = sorted(
         (path for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")),
         key=lambda path: int(path.parent.parent.name),
@@ -101,7 +97,7 @@ class Database(Server):
         self.tls = tls
         self.ldap_port = ldap_port
         self.data = self.folder / "data"
-        self.command_prefix = _without_root()
+        self.command_prefix = without_root()
 
     def command(self) -> list[str]:
         """Return postgres with TLS, and with its own defaults of what is logged."""
@@ -258,7 +254,7 @@ class Emulator(Server):
         self.access_key = f"AKIA{secrets.token_hex(8).upper()}"
         self.secret_key = secrets.token_urlsafe(30)
         self.endpoint_url = f"https://{HOST}:{self.port}"
-        self.cwd = Path(__file__).resolve().parent.parent.parent
+        self.cwd = PROJECT
         self.settings = self.folder / "settings.json"
         self.settings.touch(mode=0o600)
         self.settings.write_text(

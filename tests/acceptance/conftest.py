@@ -7,17 +7,16 @@ package index, no more. Only the commands of the README are run.
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psycopg2
 import pytest
 import redis
 
 from local.processes import alive, descendants, free_port, kill, wait_until
+from tests.database import query
 
 PROJECT = Path(__file__).parent.parent.parent
 IN_ORDER = pytest.mark.xdist_group("clone")  # there is one, for one process
@@ -125,7 +124,12 @@ class Clone:
 
     def discard(self):
         if self.process is not None and self.process.poll() is None:
-            kill(self.end(signal.SIGTERM))
+            family = [self.process.pid, *descendants(self.process.pid)]
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            finally:
+                kill(family)
 
     def variables(self):
         return json.loads((self.folder / ".local" / "env.json").read_text())
@@ -133,14 +137,7 @@ class Clone:
     def query(self, statement, *parameters):
         """Rows, as the database's admin sees them."""
         url = self.variables()["MigrateFunction"]["DATABASE_URL"]
-        connection = psycopg2.connect(url)
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement, parameters)
-                return cursor.fetchall() if cursor.description else None
-        finally:
-            connection.close()
+        return query(url, statement, *parameters)
 
     def cache(self):
         return redis.Redis(port=self.processes["Valkey"]["port"])
@@ -161,8 +158,10 @@ def clone(tmp_path_factory):
     try:
         yield clone
     finally:
-        clone.discard()
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            clone.discard()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg2
 import pytest
 
 from local.containers.engine import LABEL, engine
 from local.containers.stack import ContainerAPI
 from local.stack import find_function
+from tests.database import query
 from tests.e2e.conftest import Launcher
 from tests.examples import RETRIEVED
 from tests.gateway import EVENTS
@@ -81,14 +81,8 @@ class SamLocal(Launcher):
     def query(self, statement, *parameters):
         """Rows, as the database's admin sees them."""
         variables = json.loads((self.state / "env.json").read_text())
-        connection = psycopg2.connect(variables["MigrateFunction"]["DATABASE_URL"])
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement, parameters)
-                return cursor.fetchall() if cursor.description else None
-        finally:
-            connection.close()
+        url = variables["MigrateFunction"]["DATABASE_URL"]
+        return query(url, statement, *parameters)
 
     def containers(self):
         """The attributes of its containers, by name of the function."""

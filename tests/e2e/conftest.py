@@ -44,7 +44,9 @@ class Launcher:
                 stderr=log,
             )
         wait_until(lambda: self.ended or "Try: curl" in self.output, 60)
-        assert not self.ended, self.output
+        if self.ended or "Try: curl" not in self.output:
+            self.discard()
+            raise AssertionError(self.output)
         self.url = self.recorded["url"]
         return self
 

@@ -37,6 +37,9 @@ SCHEDULE = """      Events:
               MaximumEventAgeInSeconds: 3000
             DeadLetterConfig: {Arn: !GetAtt CleanupFailures.Arn}
 """
+LOG_SETTINGS = """        log_min_messages: log # the text of an error can quote a value
+        log_min_error_statement: panic
+"""
 FAULTS = {  # the long rehearsals apart: a process takes several in a row
     "the schedule is removed": Fault(
         "template.yaml", SCHEDULE, "", "The schedule erases", "No cleanup erased it"
@@ -89,6 +92,13 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         '"ssl_cert_reqs": "none"',
         "With the layer's authorities the functions refuse",
         "not 503",
+    ),
+    "PostgreSQL logs the statements of errors": Fault(
+        "template.yaml",
+        LOG_SETTINGS,
+        "",
+        "No payload in any log",
+        "PostgreSQL's log shows payloads",
     ),
 }
 
