@@ -85,7 +85,8 @@ def translate(source: dict[str, Any]) -> dict[str, Any]:
     source = deepcopy(source)
     for resource in source["Resources"].values():  # what `sam deploy` does first
         for name in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
-            resource["Properties"][name] = "s3://bucket/key"
+            if not resource["Properties"][name].startswith("s3:"):
+                resource["Properties"][name] = "s3://bucket/key"
     # Warns of switches that only AWS itself can set.
     logging.getLogger("samtranslator.feature_toggle").setLevel(logging.ERROR)
     # The template names AWS's policies by ARN, so that none has to be looked up.

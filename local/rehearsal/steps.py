@@ -104,6 +104,7 @@ class Rehearsal:
             self.refuse_late,
             self.throttle,
             self.update,
+            self.release,
             self.clean_up_on_schedule,
             self.clean_up_by_hand,
             self.distrust,
@@ -263,6 +264,16 @@ class Rehearsal:
         life = moment(answer.json["url_expires_at"]) - time.time()
         check(life > LATER_URL_SECONDS / 2, f"The URL lives for {life:.0f} s only.")
 
+    def release(self) -> None:
+        """A release that changes a layer alone takes over the traffic (sam deploy)."""
+        before = self.layers("live")
+        code = self.deployment.build / "CommonLayer" / "python" / "qr_service"
+        (code / "release.txt").write_text("a change")
+        self.deployment.deploy(UrlTtlSeconds=LATER_URL_SECONDS, **LIMITS, **SCHEDULE)
+        check(self.layers("live") == self.layers("$LATEST"), "The old version serves.")
+        check(self.layers("live") != before, "No layer was changed.")
+        expect(self.call("GET", "/health"), 200)
+
     def clean_up_on_schedule(self) -> None:
         """The schedule erases an expired code by itself; 410 from then on."""
         self.age(self.first)
@@ -307,7 +318,8 @@ class Rehearsal:
         for rule in ("false", "data::integer > 0"):
             added = f"ADD CONSTRAINT impossible CHECK ({rule}) NOT VALID"
             self.database.execute(f"{table} {added}")
-            expect(self.post(self.text()), 503, code="unavailable")
+            answer = self.post(self.text())
+            check(answer.status >= 500, f"not refused: {answer}")
             self.database.execute(f"{table} DROP CONSTRAINT impossible")
         connection = self.database.connect()
         connection.autocommit = False
@@ -351,11 +363,17 @@ class Rehearsal:
         )
         self.cache.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-    def configuration(self, function: str) -> Any:
+    def configuration(self, function: str, version: str = "$LATEST") -> Any:
         """Return how a function was deployed."""
         return self.deployment.client("lambda").get_function_configuration(
-            FunctionName=self.deployment.outputs[f"{function}FunctionName"]
+            FunctionName=self.deployment.outputs[f"{function}FunctionName"],
+            Qualifier=version,
         )
+
+    def layers(self, version: str) -> list[str]:
+        """Return the ARNs of the layers of the retrieve function."""
+        found = self.configuration("Retrieve", version)["Layers"]
+        return [layer["Arn"] for layer in found]
 
     def environment(self, function: str) -> dict[str, str]:
         """Return a deployed function's variables."""

@@ -93,6 +93,13 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "With the layer's authorities the functions refuse",
         "not 503",
     ),
+    "a release of a layer publishes no version": Fault(
+        "template.yaml",
+        "      PublishLambdaVersion: true #",
+        "      #",
+        "A release that changes a layer alone",
+        "The old version serves",
+    ),
     "PostgreSQL logs the statements of errors": Fault(
         "template.yaml",
         LOG_SETTINGS,

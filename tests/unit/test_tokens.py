@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 import redis
 from qr_service import cache, database
+from qr_service.telemetry import Explained
 
 
 @pytest.fixture
@@ -46,6 +47,36 @@ def test_the_database_gets_a_token_and_has_to_prove_itself(on_aws, monkeypatch):
     assert (token["Action"], token["DBUser"]) == ("connect", "qr_app")
     assert "/eu-west-1/rds-db/" in token["X-Amz-Credential"]
     assert token["X-Amz-Expires"] == "900"
+
+
+class Refusals:
+    """psycopg2.connect of a database that lets the role in after some refusals."""
+
+    def __init__(self, count):
+        self.count, self.tokens = count, []
+
+    def __call__(self, _, **options):
+        self.tokens.append(options["password"])
+        if len(self.tokens) <= self.count:
+            raise psycopg2.OperationalError("PAM authentication failed")
+        return "a connection"
+
+
+def test_a_role_that_is_not_known_everywhere_yet_is_tried_again(on_aws, monkeypatch):
+    monkeypatch.setattr(database, "_PAUSE", 0)
+    monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(2))
+    assert database.connect_patiently(on_aws, lambda: 270) == "a connection"
+    assert len(refusals.tokens) == 3
+
+
+def test_a_role_that_stays_unknown_is_told_in_time(on_aws, monkeypatch):
+    monkeypatch.setattr(database, "_PAUSE", 0)
+    monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(1000))
+    with pytest.raises(Explained, match="cannot be entered: PAM authentication failed"):
+        database.connect_patiently(on_aws, lambda: database.TIMEOUT + 0.05)
+    assert 1 < len(refusals.tokens) < 1000
+    with pytest.raises(Explained):
+        database.connect_patiently(on_aws, lambda: 0)
 
 
 def test_a_password_stays_in_the_url(settings, monkeypatch):

@@ -28,6 +28,8 @@ TIMEOUT = 5.0  # seconds; the role's own statement_timeout is just below
 # Seconds after which a connection is not trusted: its peer may have gone without a word
 # while the environment was frozen, and finding out would take TIMEOUT.
 IDLE = 300.0
+# Of `connect_patiently`, in seconds.
+_PATIENCE, _PAUSE = 60.0, 3.0
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError)
 
 Row = tuple[Any, ...]
@@ -299,15 +301,23 @@ def connect_patiently(
 ) -> extensions.connection:
     """A new connection whose statements may take as long as `seconds_left` tells.
 
-    So may those of all connections of this process. Raises Explained, with what libpq
-    says of a failed connect: who was refused where, and why.
+    So may those of all connections of this process. With IAM it is tried for a minute:
+    a role that was made just now is not known everywhere yet. Raises Explained, with
+    what libpq says of a failed connect: who was refused where, and why.
     """
     extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
-    try:
-        connection = connect(settings)
-    except _LOST as error:
-        reason = " ".join(str(error).split())
-        raise Explained(f"the database cannot be entered: {reason}") from None
+    patience = _PATIENCE if settings.database_auth == "iam" else 0.0
+    deadline = time.monotonic() + min(patience, seconds_left() - TIMEOUT)
+    while True:
+        try:
+            connection = connect(settings)
+            break
+        except _LOST as error:
+            if time.monotonic() >= deadline:
+                reason = " ".join(str(error).split())
+                raise Explained(f"the database cannot be entered: {reason}") from None
+            logger.warning("database does not answer", **describe(error))
+            time.sleep(_PAUSE)
     extensions.set_wait_callback(lambda connection: _wait(connection, seconds_left()))
     return connection
 

@@ -42,6 +42,20 @@ def test_lint_sees_what_only_the_translation_has(translated):
     assert "NoSuchProperty" in "".join(cfn_lint(broken))
 
 
+@pytest.mark.parametrize("layer", ["CommonLayer", "DependenciesLayer"])
+def test_a_release_of_a_layer_alone_is_a_new_version_for_the_alias(translated, layer):
+    """SAM publishes one when a function changes; its layers it has to be told of."""
+    source = yaml_parse((PROJECT / "template.yaml").read_text())
+    source["Resources"][layer]["Properties"]["ContentUri"] = "s3://bucket/release"
+
+    def versions(template):
+        resources = template["Resources"].items()
+        return {k for k, v in resources if v["Type"] == "AWS::Lambda::Version"}
+
+    assert len(versions(translated)) == 2
+    assert not versions(translated) & versions(translate(source))
+
+
 def test_every_wildcard_of_the_template_has_a_reason(translated):
     assert list(wildcards(translated, WILDCARDS)) == []
     assert all(WILDCARDS.values())
