@@ -197,6 +197,15 @@ def create_api(logical_id: str, properties: Properties, stack: str) -> Made:
     return api_id, attributes
 
 
+_method_settings = provisioners._apigw_method_settings
+
+
+def method_settings(given: list[Properties]) -> dict[str, Properties]:
+    """Know limits of a route by its path, which CloudFormation writes as /~1path."""
+    settings = _method_settings(given)
+    return {name.replace("/~1", "/"): limits for name, limits in settings.items()}
+
+
 # -------------------------------------------------------------------- cloudformation
 
 _handle_request = cloudformation.handle_request
@@ -253,6 +262,7 @@ def main() -> None:
     HANDLERS["AWS::RDS::DBInstance"]["create"] = create_instance
     HANDLERS["AWS::ApiGateway::RestApi"]["create"] = create_api
     provisioners._apigw_rest_api_create = create_api  # an update may call it as well
+    provisioners._apigw_method_settings = method_settings
     cloudformation.handle_request = handle_request
     custom_resource.invoke_custom_resource = invoke_custom_resource
     sts.register_session = register_session

@@ -100,6 +100,13 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "A release that changes a layer alone",
         "The old version serves",
     ),
+    "the limit of a route is that of none": Fault(
+        "template.yaml",
+        "ResourcePath: /~1health",
+        "ResourcePath: /~1healthy",
+        "More requests at once than the limit",
+        "All of them were answered",
+    ),
     "PostgreSQL logs the statements of errors": Fault(
         "template.yaml",
         LOG_SETTINGS,
