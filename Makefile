@@ -69,6 +69,7 @@ sbom: ## Write the bill of materials of the build, .aws-sam/sbom.cdx.json
 	@$(IN_VENV) python -m local.sbom
 
 deploy: ## Deploy the build to AWS: STAGE=dev (staging, prod)
+	@grep -q '^\[$(STAGE)\.deploy\.' samconfig.toml || { echo "samconfig.toml has no stage $(STAGE)." >&2; exit 1; }
 	@test -f .aws-sam/build/template.yaml || { echo "Run make build first." >&2; exit 1; }
 	@$(IN_VENV) sam deploy --config-env $(STAGE) $(if $(CI),--no-confirm-changeset) \
 	  $(if $(AWS_CLOUDFORMATION_ROLE),--role-arn $(AWS_CLOUDFORMATION_ROLE))
@@ -89,7 +90,7 @@ containers: ## Run every example event and a code's life in containers (needs Do
 	@$(IN_VENV) python -m pytest tests/containers
 
 rehearse: ## Deploy into an emulator of AWS, use it, update it, delete it
-	@ENVIRONMENTS=lambda $(IN_VENV) python -m local.rehearsal
+	@ENVIRONMENTS=lambda exec $(IN_VENV) setpriv --pdeathsig TERM python -m local.rehearsal
 
 rehearse-faults: ## Show that the rehearsal fails for what would fail on AWS
 	@ENVIRONMENTS=lambda $(IN_VENV) python -m pytest tests/rehearsal \

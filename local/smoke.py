@@ -80,9 +80,9 @@ def main() -> int:
             url, key = deployed(stack_name(options.stage))
         else:
             url, key = options.url.rstrip("/"), os.environ.get("API_KEY", "")
-        print(f"Trying {url}")
+        print(f"Trying {url}", flush=True)
         for step in smoke(url, key):
-            print(f"  {step}")
+            print(f"  {step}", flush=True)
     except SmokeError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1

@@ -151,6 +151,8 @@ class Stack:
 
     def invoke(self, function: str, event: str) -> str:
         """Return a function's JSON answer; LocalError when it failed."""
+        find_function(function)  # before a log of that name is opened
+        find_event(function, event)
         with (self.logs / f"{function}.log").open("w+b") as log:
             process = self.spawn_invoke(function, event, log, subprocess.PIPE)
             answer = process.communicate()[0]

@@ -98,7 +98,9 @@ class Deployment:
         """
         # Nobody's own settings of AWS are to lead elsewhere.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        environment["SAM_CLI_TELEMETRY"] = "0"
+        temporary = self.folder / "tmp"  # where `sam` leaves much behind
+        temporary.mkdir(exist_ok=True)
+        environment |= {"SAM_CLI_TELEMETRY": "0", "TMPDIR": str(temporary)}
         if not offline:
             environment |= {
                 "AWS_ENDPOINT_URL": self.emulator.endpoint_url,

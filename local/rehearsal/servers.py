@@ -54,7 +54,8 @@ def debian_tools() -> tuple[Path, str]:
         names = " ".join(missing)
         raise LocalError(
             "The rehearsal needs a PostgreSQL and a Redis that speak TLS. On Debian and"
-            f" Ubuntu: apt install {names} (their own services need not run)."
+            f" Ubuntu: `make packages`, or apt install {names} (their own services need"
+            " not run)."
         )
     return versions[-1].parent, redis_server
 

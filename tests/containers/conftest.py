@@ -1,16 +1,19 @@
 """The system of `make sam-local`, started once, and calls of its functions by event."""
 
+import gc
 import json
 import os
 import subprocess
 import urllib.error
 import urllib.request
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from local.containers.engine import LABEL, engine
 from local.containers.stack import ContainerAPI
+from local.processes import LocalError
 from local.stack import find_function
 from tests.database import query
 from tests.e2e.conftest import Launcher
@@ -38,6 +41,19 @@ def call(url, body=None, **headers):
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
         return None
+
+
+def pytest_sessionstart():
+    """Without an engine there is one thing to say, not one for each test."""
+    refusal = ""
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        try:
+            engine().close()
+        except LocalError as error:
+            refusal = str(error)
+        gc.collect()  # docker's client leaves a socket open where nobody answers
+    if refusal:
+        pytest.exit(refusal, 1)
 
 
 OPENER = urllib.request.build_opener(_NoRedirect)

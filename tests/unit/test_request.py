@@ -84,6 +84,19 @@ def test_what_is_no_json_object_is_refused(raw, settings):
 
 
 @pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"", "There is no body."),
+        (b"\xff", "The body is not UTF-8."),
+        (b'{"data":\n x}', "The body is not JSON: line 2, column 2."),
+        (b"[" * 100_000, "The body is nested too deep"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_where(raw, told, settings):
+    assert refusal(raw, settings).detail.startswith(told)
+
+
+@pytest.mark.parametrize(
     ("fields", "code", "field"),
     [
         ({"data": None}, "invalid_type", "data"),

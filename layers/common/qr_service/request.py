@@ -107,9 +107,15 @@ def _load(body: bytes) -> dict[str, Any]:
             parse_float=_finite,
             object_pairs_hook=_refuse_duplicates,
         )
-    except (ValueError, RecursionError):
+    except UnicodeDecodeError:
+        raise BadRequest("invalid_json", "The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        told = f"The body is not JSON: {place}." if body else "There is no body."
+        raise BadRequest("invalid_json", told) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, say
         raise BadRequest(
-            "invalid_json", "The body is not JSON in UTF-8, or too deep."
+            "invalid_json", "The body is nested too deep, or a number too long."
         ) from None
     if not isinstance(fields, dict):
         raise BadRequest("invalid_json", "The body is not a JSON object.")
