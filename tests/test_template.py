@@ -17,6 +17,7 @@ from tests.template import (
 )
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
+DBI_RESOURCE_ID = ["Database", "DbiResourceId"]
 
 
 def policy_actions(properties: Mapping[str, Any]) -> set[str]:
@@ -129,6 +130,22 @@ def test_no_function_may_touch_a_resource_of_another_stack():
                     # Partition, region and account are those of every stack.
                     resource = re.sub(r"\$\{AWS::\w+\}", "", arn).split(":", 5)[-1]
                     assert "${" in resource, statement["Sid"]
+
+
+def test_functions_may_enter_the_very_database_that_their_url_names():
+    """The proxy in `prod`, as `make rehearse` proves; everywhere else the instance."""
+    environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    stage, _, address = environment["DATABASE_URL"]["Fn::Sub"][1]["Host"]["Fn::If"]
+    assert (stage, set(names_in(address))) == ("IsProd", {"Database"})
+    for name in ("GenerateFunction", "RetrieveFunction", "CleanupFunction"):
+        (allowed,) = (
+            statement["Resource"]["Fn::Sub"]
+            for policy in FUNCTIONS[name]["Policies"]
+            for statement in policy["Statement"]
+            if statement["Action"] == "rds-db:connect"
+        )
+        stage, _, database = allowed[1]["Id"]["Fn::If"]
+        assert (stage, database) == ("IsProd", {"Fn::GetAtt": DBI_RESOURCE_ID})
 
 
 def test_no_trace_holds_the_id_of_a_code():

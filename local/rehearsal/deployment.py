@@ -25,7 +25,7 @@ from local.rehearsal.servers import REGION, Certificate, Emulator
 from local.stack import PROJECT
 
 STACK = "qr-rehearsal"
-STAGE = "rehearsal"
+STAGE = "prod"  # which has all that others have, and RDS Proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +135,23 @@ class Deployment:
 
     def deploy(self, **parameters: str | int) -> None:
         """Create or update the stack with these parameters."""
-        given = {"Architecture": host(), "Stage": STAGE, **parameters}
+        given = {
+            "Architecture": host(),
+            "Stage": STAGE,
+            "Rollout": "Canary10Percent5Minutes",
+            **parameters,
+        }
         command = ["deploy", "--template-file", str(self.build / "template.yaml")]
         command += ["--config-file", str(PROJECT / "samconfig.toml")]
-        command += ["--config-env", "dev", "--no-progressbar"]
-        command += ["--stack-name", STACK, "--region", REGION, "--parameter-overrides"]
+        command += ["--config-env", STAGE, "--no-progressbar"]
+        command += [
+            "--no-confirm-changeset",
+            "--stack-name",
+            STACK,
+            "--region",
+            REGION,
+            "--parameter-overrides",
+        ]
         try:
             self.sam(*command, *(f"{name}='{value}'" for name, value in given.items()))
         except LocalError as error:

@@ -7,6 +7,8 @@ What stands here is what MiniStack lacks:
   with the settings of its parameter group (one that needs a restart is checked only).
   Whether a token lets a role in is told by its signature, its age, and its signer's
   right to rds-db:connect; PostgreSQL asks by LDAP.
+- AWS::RDS::DBProxy is that PostgreSQL once more, for all but the master: the signer
+  needs the right to enter the proxy, and the proxy's role that to enter the database.
 - AWS::ElastiCache::ServerlessCache lets the users of its group into the rehearsal's
   Redis, with their access strings. Redis cannot ask about tokens, and takes any; the
   right to elasticache:Connect is a question of the rehearsal to IAM.
@@ -24,6 +26,7 @@ retention of logs are nothing but records either.
 import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -46,6 +49,7 @@ HANDLERS = provisioners._RESOURCE_HANDLERS
 # What the rehearsal sets, whatever the template says.
 OURS = {"CA_BUNDLE", "S3_ENDPOINT_URL"}
 LONGEST_CUSTOM_RESOURCE = "60"  # seconds
+PROXY: dict[str, str] = {}  # the stack's: its resource id and its role's ARN
 
 Properties = dict[str, Any]
 Made = tuple[str, dict[str, str]]  # a resource's physical id and its attributes
@@ -105,6 +109,27 @@ def create_instance(logical_id: str, properties: Properties, stack: str) -> Made
     return name, provisioners._rds_db_instance_attrs(instance)
 
 
+def create_proxy(_logical_id: str, properties: Properties, _stack: str) -> Made:
+    """Make a way into the database with an id of its own, by which rights name it."""
+    if properties["DefaultAuthScheme"] != "IAM_AUTH" or not properties["RequireTLS"]:
+        raise ValueError("The proxy is to ask for a token, and for TLS")
+    PROXY.update(id=f"prx-{secrets.token_hex(8)}", role=properties["RoleArn"])
+    return properties["DBProxyName"], {
+        "DBProxyArn": (
+            f"arn:aws:rds:{get_region()}:{get_account_id()}:db-proxy:{PROXY['id']}"
+        ),
+        "Endpoint": SETTINGS["host"],
+    }
+
+
+def create_proxy_targets(logical_id: str, properties: Properties, stack: str) -> Made:
+    """Accept targets that exist."""
+    unknown = set(properties["DBInstanceIdentifiers"]) - set(rds._instances)
+    if unknown:
+        raise ValueError(f"There is no {unknown}")
+    return say_yes(logical_id, properties, stack)
+
+
 def refusal(user: str, token: str) -> str:
     """Return why a user may not enter the database with a token, "" when they may."""
     (account, region, _), instance = next(iter(rds._instances.all_items()))
@@ -120,21 +145,30 @@ def refusal(user: str, token: str) -> str:
     )
     if isinstance(found, rds_iam.RdsIamTokenError):
         return str(found.code)
-    resource = f"{instance['DbiResourceId']}/{user}"
     with request_scope(account, region):
         signer = iam_evaluator.resolve_principal(found.access_key_id, account)
-        question = iam_evaluator.EvalContext(
-            principal_arn=signer.arn,
-            principal_type=signer.type,
-            principal_account=account,
-            action="rds-db:connect",
-            resource_arn=f"arn:aws:rds-db:{region}:{account}:dbuser:{resource}",
-            region=region,
-            principal_keys=signer.keys,
-        )
-        decision = iam_evaluator.evaluate(question, signer.policies, *signer.limits)
-    allowed = decision.decision == "Allow"
-    return "" if allowed else f"rds-db:connect: {decision.decision}"
+        entrances = [(signer, instance["DbiResourceId"])]
+        if PROXY and user != instance["MasterUsername"]:
+            name = PROXY["role"].rpartition("/")[2]
+            policies = iam_evaluator._gather_role_policies(name, account)
+            proxy = iam_evaluator.PrincipalInfo(
+                PROXY["role"], "AssumedRole", account, policies
+            )
+            entrances = [(signer, PROXY["id"]), (proxy, instance["DbiResourceId"])]
+        for who, resource in entrances:
+            question = iam_evaluator.EvalContext(
+                principal_arn=who.arn,
+                principal_type=who.type,
+                principal_account=account,
+                action="rds-db:connect",
+                resource_arn=f"arn:aws:rds-db:{region}:{account}:dbuser:{resource}/{user}",
+                region=region,
+                principal_keys=who.keys,
+            )
+            result = iam_evaluator.evaluate(question, who.policies, *who.limits)
+            if result.decision != "Allow":
+                return f"{who.arn}, rds-db:connect to {resource}: {result.decision}"
+    return ""
 
 
 def verdict(user: str, token: str) -> str:
@@ -249,6 +283,8 @@ def register_session(access_key: str, session: dict[str, Any]) -> None:
 def main() -> None:
     """Serve until SIGTERM."""
     creators: dict[str, Callable[[str, Properties, str], Made]] = {
+        "AWS::RDS::DBProxy": create_proxy,
+        "AWS::RDS::DBProxyTargetGroup": create_proxy_targets,
         "AWS::ElastiCache::ServerlessCache": create_cache,
         "AWS::EC2::SecurityGroupEgress": say_yes,
         "AWS::EC2::SecurityGroupIngress": say_yes,

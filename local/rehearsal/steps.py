@@ -348,6 +348,13 @@ class Rehearsal:
 
     def delete(self) -> None:
         """The stack is gone, the bucket of images is kept (sam delete)."""
+        rds = self.deployment.client("rds")
+        (database,) = rds.describe_db_instances()["DBInstances"]
+        check(database["DeletionProtection"], "Anybody could delete the database.")
+        rds.modify_db_instance(
+            DBInstanceIdentifier=database["DBInstanceIdentifier"],
+            DeletionProtection=False,
+        )
         bucket = self.deployment.outputs["QrBucketName"]
         self.deployment.sam(
             "delete", "--no-prompts", "--stack-name", STACK, "--region", REGION

@@ -100,6 +100,20 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "A release that changes a layer alone",
         "The old version serves",
     ),
+    "the functions may enter the database and not its proxy": Fault(
+        "template.yaml",
+        "- !Select [6, !Split [':', !GetAtt DatabaseProxy.DBProxyArn]]",
+        "- !GetAtt Database.DbiResourceId",
+        "POST /generate: 201",
+        "not 200",
+    ),
+    "the proxy may not enter the database": Fault(
+        "template.yaml",
+        "dbuser:${Database.DbiResourceId}/qr_app",
+        "dbuser:${Database.DbiResourceId}/qr_admin",
+        "POST /generate: 201",
+        "not 200",
+    ),
     "the limit of a route is that of none": Fault(
         "template.yaml",
         "ResourcePath: /~1health",
