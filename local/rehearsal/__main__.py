@@ -54,7 +54,8 @@ def main() -> int:
     """Return 0 when every step went well, 130 when interrupted, else 1."""
     version: tuple[int, ...] = sys.version_info[:2]
     if version != (3, 13):
-        print("The rehearsal needs Python 3.13, as the functions do: PYTHON=...")
+        need = "The rehearsal needs Python 3.13, as the functions do: PYTHON=..."
+        print(need, file=sys.stderr)
         return 1
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)

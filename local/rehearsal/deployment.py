@@ -189,14 +189,14 @@ class Deployment:
         if not url.startswith("/"):
             target = urlsplit(url)
             path = f"{target.path}?{target.query}"
-        host = str(target.hostname)
+        name = str(target.hostname)
         connection: http.client.HTTPConnection
         if port:
-            connection = http.client.HTTPConnection(host, port, timeout=60)
+            connection = http.client.HTTPConnection(name, port, timeout=60)
         else:
             trust = ssl.create_default_context(cafile=str(self.tls.certificate))
             connection = http.client.HTTPSConnection(
-                host, target.port, timeout=60, context=trust
+                name, target.port, timeout=60, context=trust
             )
         data = None if body is None else json.dumps(body).encode()
         try:

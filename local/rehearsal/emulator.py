@@ -237,6 +237,8 @@ _method_settings = provisioners._apigw_method_settings
 def method_settings(given: list[Properties]) -> dict[str, Properties]:
     """Know limits of a route by its path, which CloudFormation writes as /~1path."""
     settings = _method_settings(given)
+    if wrong := [name for name in settings if not name.startswith(("/~1", "*/*"))]:
+        raise ValueError(f"MethodSettings of no path: {wrong}")
     return {name.replace("/~1", "/"): limits for name, limits in settings.items()}
 
 

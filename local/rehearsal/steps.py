@@ -243,6 +243,7 @@ class Rehearsal:
 
     def throttle(self) -> None:
         """More requests at once than the limit: 429 with Retry-After."""
+        # POST by the usage plan, which has the route's limits too; /health by its own.
         for request in (
             lambda _: self.post("x", "?dry_run=true"),
             lambda _: self.call("GET", "/health"),

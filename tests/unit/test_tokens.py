@@ -62,21 +62,42 @@ class Refusals:
         return "a connection"
 
 
-def test_a_role_that_is_not_known_everywhere_yet_is_tried_again(on_aws, monkeypatch):
-    monkeypatch.setattr(database, "_PAUSE", 0)
+class Clock:
+    """Stands in for the module time: only sleeping takes time."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(database, "time", clock)
+    return clock
+
+
+def test_a_role_that_is_not_known_everywhere_yet_is_tried_again(
+    on_aws, monkeypatch, clock
+):
     monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(2))
     assert database.connect_patiently(on_aws, lambda: 270) == "a connection"
-    assert len(refusals.tokens) == 3
+    assert (len(refusals.tokens), clock.now) == (3, 6)
 
 
-def test_a_role_that_stays_unknown_is_told_in_time(on_aws, monkeypatch):
-    monkeypatch.setattr(database, "_PAUSE", 0)
+@pytest.mark.parametrize(("seconds_left", "tries"), [(270, 21), (11, 3), (0, 1)])
+def test_a_role_that_stays_unknown_is_told_after_a_minute_or_in_time(
+    on_aws, monkeypatch, clock, seconds_left, tries
+):
     monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(1000))
     with pytest.raises(Explained, match="cannot be entered: PAM authentication failed"):
-        database.connect_patiently(on_aws, lambda: database.TIMEOUT + 0.05)
-    assert 1 < len(refusals.tokens) < 1000
-    with pytest.raises(Explained):
-        database.connect_patiently(on_aws, lambda: 0)
+        database.connect_patiently(on_aws, lambda: seconds_left)
+    assert len(refusals.tokens) == tries
 
 
 def test_a_password_stays_in_the_url(settings, monkeypatch):

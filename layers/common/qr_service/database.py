@@ -301,9 +301,10 @@ def connect_patiently(
 ) -> extensions.connection:
     """A new connection whose statements may take as long as `seconds_left` tells.
 
-    So may those of all connections of this process. With IAM it is tried for a minute:
-    a role that was made just now is not known everywhere yet. Raises Explained, with
-    what libpq says of a failed connect: who was refused where, and why.
+    So may those of all connections of this process. With IAM it is tried for a minute,
+    or as long as there is time: a role that was made just now is not known everywhere
+    yet. Raises Explained, with what libpq says of a failed connect: who was refused
+    where, and why.
     """
     extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
     patience = _PATIENCE if settings.database_auth == "iam" else 0.0

@@ -115,7 +115,7 @@ def test_missing_servers_are_named_as_packages(monkeypatch):
 def test_the_functions_python_is_asked_for(monkeypatch, capsys):
     monkeypatch.setattr(command.sys, "version_info", (3, 12, 0))
     assert command.main() == 1
-    assert "Python 3.13" in capsys.readouterr().out
+    assert "Python 3.13" in capsys.readouterr().err
 
 
 def answer(status, body):
