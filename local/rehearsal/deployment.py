@@ -143,15 +143,8 @@ class Deployment:
         }
         command = ["deploy", "--template-file", str(self.build / "template.yaml")]
         command += ["--config-file", str(PROJECT / "samconfig.toml")]
-        command += ["--config-env", STAGE, "--no-progressbar"]
-        command += [
-            "--no-confirm-changeset",
-            "--stack-name",
-            STACK,
-            "--region",
-            REGION,
-            "--parameter-overrides",
-        ]
+        command += ["--config-env", STAGE, "--no-confirm-changeset", "--no-progressbar"]
+        command += ["--stack-name", STACK, "--region", REGION, "--parameter-overrides"]
         try:
             self.sam(*command, *(f"{name}='{value}'" for name, value in given.items()))
         except LocalError as error:
