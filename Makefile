@@ -15,6 +15,7 @@ unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 endif
 
 IN_VENV := sh local/venv.sh
+# Four at most: each process has servers of its own.
 IN_PARALLEL := --numprocesses auto --maxprocesses 4
 
 .DEFAULT_GOAL := help

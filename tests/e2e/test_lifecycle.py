@@ -136,3 +136,4 @@ def test_a_wrong_name_lists_the_right_ones(running, arguments, said):
     assert answer.returncode == 1
     assert answer.stdout == ""
     assert said in answer.stderr
+    assert not (running.state / "logs" / "nothing.log").exists()

@@ -88,7 +88,7 @@ def test_what_is_no_json_object_is_refused(raw, settings):
     [
         (b"", "There is no body."),
         (b"\xff", "The body is not UTF-8."),
-        (b'{"data":\n x}', "The body is not JSON: line 2, column 2."),
+        (b'{"data":\n  x}', "The body is not JSON: line 2, column 3."),
         (b"[" * 100_000, "The body is nested too deep"),
     ],
 )

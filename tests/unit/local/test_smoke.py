@@ -6,6 +6,11 @@ from botocore.stub import Stubber
 
 from local.smoke import SmokeError, deployed, stack_name
 
+STACK = {
+    "StackName": "qr-codes-prod",
+    "CreationTime": "2026-01-01T00:00:00Z",
+    "StackStatus": "ROLLBACK_COMPLETE",
+}
 OUTPUTS = {"ApiUrl": "https://api.example.com", "ApiKeyId": "k1"}
 
 
@@ -29,12 +34,8 @@ def aws(monkeypatch):
 
 
 def test_url_and_key_come_from_the_stack(aws):
-    stack = {
-        "StackName": "qr-codes-prod",
-        "CreationTime": "2026-01-01T00:00:00Z",
-        "StackStatus": "CREATE_COMPLETE",
-        "Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in OUTPUTS.items()],
-    }
+    outputs = [{"OutputKey": k, "OutputValue": v} for k, v in OUTPUTS.items()]
+    stack = {**STACK, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs}
     aws["cloudformation"].add_response(
         "describe_stacks", {"Stacks": [stack]}, {"StackName": "qr-codes-prod"}
     )
@@ -47,6 +48,12 @@ def test_url_and_key_come_from_the_stack(aws):
 def test_a_stack_that_there_is_none_of_is_said(aws):
     aws["cloudformation"].add_client_error("describe_stacks", "ValidationError", "none")
     with pytest.raises(SmokeError, match="does not tell of the stack qr-codes-prod"):
+        deployed("qr-codes-prod")
+
+
+def test_a_stack_that_failed_is_said(aws):
+    aws["cloudformation"].add_response("describe_stacks", {"Stacks": [STACK]})
+    with pytest.raises(SmokeError, match="qr-codes-prod has no outputs"):
         deployed("qr-codes-prod")
 
 
