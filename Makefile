@@ -15,8 +15,8 @@ unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 endif
 
 IN_VENV := sh local/venv.sh
-# Four at most: each process has servers of its own.
-IN_PARALLEL := --numprocesses auto --maxprocesses 4
+# Four processes at most: each has servers of its own. A file's tests stay in order.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install run sam-local test invoke cleanup migrate lint bench build
@@ -35,7 +35,7 @@ sam-local: ## The same as run, with the functions in containers (needs Docker)
 	@exec $(IN_VENV) setpriv --pdeathsig TERM python -m local sam-local --port $(PORT)
 
 test: ## Run every test that needs neither Docker nor AWS, with coverage
-	@$(IN_VENV) python -m pytest --cov $(IN_PARALLEL) --dist loadfile
+	@$(IN_VENV) python -m pytest --cov $(IN_PARALLEL)
 
 invoke: ## Run one function with one event: FUNCTION=generate EVENT=url
 	@$(IN_VENV) python -m local invoke $(FUNCTION) $(EVENT)
@@ -85,7 +85,7 @@ packages: ## Install the Debian packages that tests and rehearsal use
 	  --no-install-recommends libzbar0 openssl postgresql redis-server
 
 acceptance: ## Show the service's promises one by one on the real stack
-	@$(IN_VENV) python -m pytest tests/acceptance $(IN_PARALLEL) --dist loadgroup
+	@$(IN_VENV) python -m pytest tests/acceptance $(IN_PARALLEL)
 
 containers: ## Run every example event and a code's life in containers (needs Docker)
 	@$(IN_VENV) python -m pytest tests/containers

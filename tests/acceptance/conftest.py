@@ -19,7 +19,6 @@ from local.processes import alive, descendants, free_port, kill, wait_until
 from tests.database import query
 
 PROJECT = Path(__file__).parent.parent.parent
-IN_ORDER = pytest.mark.xdist_group("clone")  # there is one, for one process
 # What a company's proxy, mirror and certificates need.
 NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
 

@@ -2,7 +2,6 @@
 
 from itertools import product
 
-import pytest
 from qr_service.style import Gradient, Style
 from qr_service.symbol import LEVELS, capacity, encode
 
@@ -11,9 +10,6 @@ from tests.scanners import needs_zbar
 from tests.unit.test_logo import check
 from tests.unit.test_styles import SHAPES, proven
 from tests.unit.test_symbol import random_text, stock_rows
-
-# One process for these, which need a processor; one for the journey, which is timed.
-pytestmark = pytest.mark.xdist_group("engine")
 
 
 def test_5000_random_texts_are_those_of_the_standard_package(measured):
