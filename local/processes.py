@@ -115,7 +115,12 @@ def _status(pid: int) -> list[str]:
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return `preferred` when nothing listens there, else any free loopback port."""
+    """Return `preferred` when nothing listens there, else any free loopback port.
+
+    Such a port is nobody else's for a minute: the kernel gives out none that has a
+    connection in TIME_WAIT, but a server that sets SO_REUSEADDR, as all of ours do, may
+    listen there. Without that, processes that look at the same moment find the same.
+    """
     with socket.socket() as probe:
         # A closed connection's TIME_WAIT does not make a port taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -123,8 +128,13 @@ def free_port(preferred: int = 0) -> int:
             probe.bind(("127.0.0.1", preferred))
         except OSError:
             return free_port()
-        port: int = probe.getsockname()[1]
-        return port
+        address: tuple[str, int] = probe.getsockname()
+        if not preferred:
+            probe.listen(1)
+            with socket.create_connection(address) as client:
+                probe.accept()[0].close()  # who closes first has the TIME_WAIT
+                client.recv(1)
+        return address[1]
 
 
 def wait_until(ready: Callable[[], bool], seconds: float, pause: float = 0.02) -> bool:

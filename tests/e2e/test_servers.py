@@ -89,3 +89,12 @@ def test_killed_storage_has_its_empty_bucket_back_and_refuses_strangers(tmp_path
         server.create_bucket("qr-codes")  # twice is fine
     finally:
         server.stop()
+
+
+def test_a_free_port_is_given_to_nobody_else_and_a_server_may_listen_there():
+    ports = [free_port() for _ in range(500)]
+    assert len(set(ports)) == len(ports)
+    for port in ports:
+        assert free_port(port) == port
+    with socket.create_server(("127.0.0.1", ports[0])):  # sets SO_REUSEADDR
+        assert free_port(ports[0]) != ports[0]
