@@ -47,6 +47,7 @@ def serve(host: str, port: int, verdict: Verdict) -> socketserver.ThreadingTCPSe
 
     class Directory(socketserver.ThreadingTCPServer):
         daemon_threads = True
+        allow_reuse_address = True
 
     return Directory((host, port), Talk)
 
