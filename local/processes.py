@@ -131,9 +131,8 @@ def free_port(preferred: int = 0) -> int:
         address: tuple[str, int] = probe.getsockname()
         if not preferred:
             probe.listen(1)
-            with socket.create_connection(address) as client:
+            with socket.create_connection(address):
                 probe.accept()[0].close()  # who closes first has the TIME_WAIT
-                client.recv(1)
         return address[1]
 
 
