@@ -11,10 +11,11 @@ import json
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from docker.errors import ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container, ContainerCollection
 from samcli.local.docker.lambda_image import LambdaImage
 
@@ -45,17 +46,20 @@ def on_host_network(
     }
 
 
-def share_network(state: Path) -> None:
-    """Make SAM create its containers that way."""
+def share_network(state: Path) -> list[Container]:
+    """Make SAM create its containers that way; return the list they will be in."""
     create = ContainerCollection.create
+    made = []
 
     def create_there(
         collection: ContainerCollection, image: str, command: Any = None, **kwargs: Any
     ) -> Container:
         there = on_host_network(kwargs, state, free_port())
-        return create(collection, image, command, **there)
+        made.append(create(collection, image, command, **there))
+        return made[-1]
 
     ContainerCollection.create = create_there
+    return made
 
 
 def build_once(folder: Path) -> None:
@@ -81,17 +85,31 @@ def build_once(folder: Path) -> None:
     LambdaImage._build_image = build_unless_built  # noqa: SLF001
 
 
+def interrupt_once(*_: object) -> NoReturn:
+    """Interrupt, and let nothing interrupt what is done thereupon.
+
+    The death of a parent is told once for each of its threads.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the SAM CLI with the arguments behind STATE."""
     state = Path(sys.argv.pop(1))
-    share_network(state)
+    made = share_network(state)
     build_once(state / LOCKS)
     # There SAM keeps its locks, which outlive it when it is killed, and then make
     # everybody with the same names of layers wait for five minutes.
     tempfile.tempdir = str(state / LOCKS)
     # SIGINT is how SAM is told to remove its containers; a shell may have it ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    run_cli()
+    signal.signal(signal.SIGINT, interrupt_once)
+    try:
+        run_cli()
+    finally:
+        for container in made:  # SAM forgets one now and then
+            with suppress(DockerException, OSError):  # gone, or the engine is
+                container.remove(force=True)
 
 
 if __name__ == "__main__":

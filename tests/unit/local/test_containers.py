@@ -1,14 +1,18 @@
 """What local/containers and local/image do that needs no engine."""
 
 import json
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from docker.errors import DockerException, ImageNotFound
+from docker.models.containers import ContainerCollection
 from samcli.local.docker.lambda_image import LambdaImage
 
 from local.containers import engine as engines
+from local.containers import sam
 from local.containers.engine import IMAGE, LABEL, STAND_IN, engine, remove_containers
 from local.containers.sam import build_once, on_host_network
 from local.image.__main__ import packages, shared_libraries, standard_library
@@ -102,6 +106,44 @@ def test_a_container_is_created_in_the_hosts_network(tmp_path):
         "labels": {"sam.cli.container.type": "lambda", LABEL: str(tmp_path)},
         "mem_limit": "512m",
     }
+
+
+class Forgotten:
+    """A container that SAM leaves; while it is removed, another signal comes."""
+
+    def __init__(self):
+        self.removed = False
+
+    def remove(self, force):
+        signal.raise_signal(signal.SIGINT)
+        self.removed = force
+
+
+def test_a_container_that_sam_forgets_is_removed_whatever_interrupts(
+    monkeypatch, tmp_path
+):
+    containers = [Forgotten(), Forgotten()]
+    waiting = iter(containers)
+    monkeypatch.setattr(ContainerCollection, "create", lambda *_: next(waiting))
+    monkeypatch.setattr(sam, "on_host_network", lambda *_: {})
+    monkeypatch.setattr(sam, "free_port", lambda: 1)
+    monkeypatch.setattr(sam, "build_once", lambda _: None)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(sys, "argv", ["sam", str(tmp_path)])
+
+    def run_cli():
+        for _ in containers:
+            ContainerCollection.create(None, "image")
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(sam, "run_cli", run_cli)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sam.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert all(each.removed for each in containers)
 
 
 def test_an_image_of_layers_is_built_once_while_it_is_the_same(monkeypatch, tmp_path):
