@@ -22,8 +22,9 @@ from uuid import UUID
 import psycopg2
 from qr_service.cleanup import Cleaner
 from qr_service.config import settings
-from qr_service.database import Database
-from qr_service.deletion import Deletion
+from qr_service.stores.database import Database
+from qr_service.stores.deletion import Deletion
+from qr_service.stores.table import CodeTable
 
 from benchmarks.instant_s3 import instant_s3
 from benchmarks.measure import OURS, Budget, Row
@@ -119,7 +120,8 @@ class TimedDeletion(Deletion):
 def main(counts: Iterable[int]) -> Iterator[dict[str, float]]:
     """A run a count: milliseconds for 1,000 codes, and bytes the process grew by."""
     deletion = TimedDeletion(settings())
-    cleaner = Cleaner(Database(settings()), deletion, settings().tombstone_days)
+    table = CodeTable(Database(settings()))
+    cleaner = Cleaner(table, deletion, settings().tombstone_days)
     done = 0
     with closing(psycopg2.connect(os.environ["PLAIN_DATABASE_URL"])) as connection:
         connection.autocommit = True

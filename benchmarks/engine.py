@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from qr_service.images import render
-from qr_service.readback import read
-from qr_service.style import Gradient, Style
-from qr_service.symbol import Level, encode
+from qr_service.engine.images import render
+from qr_service.engine.readback import read
+from qr_service.engine.style import Gradient, Style
+from qr_service.engine.symbol import Level, encode
 
 from benchmarks.libraries import LIBRARIES, read_by_zbar, segno_svg, styled_png
 from benchmarks.measure import OURS, Budget, Row, cpu_milliseconds, interleave

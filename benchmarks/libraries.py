@@ -17,7 +17,7 @@ import segno
 import zxingcpp
 from PIL import Image
 from pyzbar import pyzbar
-from qr_service.symbol import INDICATOR, LEVELS, Level
+from qr_service.engine.symbol import INDICATOR, LEVELS, Level
 from qrcode.image.styledpil import StyledPilImage
 from qrcode.image.styles.colormasks import RadialGradiantColorMask
 from qrcode.image.styles.moduledrawers.pil import (

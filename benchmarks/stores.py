@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg2
-from qr_service import migrations
+from qr_service.stores import migrations
 
 from benchmarks.measure import Budget, Row
 from local.processes import free_port

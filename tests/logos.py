@@ -9,10 +9,10 @@ from string import ascii_lowercase, digits
 
 from PIL import Image as Raster
 from PIL import ImageDraw
-from qr_service.images import render
-from qr_service.request import GenerateRequest
-from qr_service.style import Style
-from qr_service.symbol import LEVELS, encode
+from qr_service.edge.request import GenerateRequest
+from qr_service.engine.images import render
+from qr_service.engine.style import Style
+from qr_service.engine.symbol import LEVELS, encode
 
 SIDE = 64
 

@@ -12,10 +12,10 @@ import zxingcpp
 from PIL import Image as Raster
 from PIL import ImageFilter
 from pyzbar import pyzbar
-from qr_service.images import render
-from qr_service.logo import place
-from qr_service.style import Gradient, Style
-from qr_service.symbol import encode
+from qr_service.engine.images import render
+from qr_service.engine.logo import place
+from qr_service.engine.style import Gradient, Style
+from qr_service.engine.symbol import encode
 
 from tests.logos import disc
 from tests.scanners import picture

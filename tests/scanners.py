@@ -8,7 +8,7 @@ from io import BytesIO
 
 import pytest
 from PIL import Image as Raster
-from qr_service import svg
+from qr_service.engine import svg
 
 try:
     from pyzbar import pyzbar

@@ -1,5 +1,6 @@
 """The promises that files of this repository make to each other."""
 
+import ast
 import base64
 import json
 import re
@@ -15,8 +16,8 @@ import pytest
 from jsonschema import Draft4Validator
 from PIL import Image as Raster
 from qr_service.config import Settings
+from qr_service.edge.request import GenerateRequest, parse
 from qr_service.errors import BadRequest
-from qr_service.request import GenerateRequest, parse
 
 from tests import readme
 from tests.environment import ENVIRONMENT
@@ -127,6 +128,47 @@ def test_gateway_problems_have_the_shape_of_our_own():
         assert ("Retry-After" in headers) == (problem.get("status") == 429), name
         assert headers["Access-Control-Allow-Origin"]["Fn::Sub"], name
         assert f"`{problem['code']}`" in read("README.md"), name
+
+
+# -------------------------------------------------------------------------- rooms
+
+SERVICE = ROOT / "layers/common/qr_service"
+USE_CASES = {"generation", "retrieval", "cleanup"}
+
+
+def imports_of(source: Path) -> set[str]:
+    """Modules of the service that a file imports, as `room.module` or `module`."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found.update([str(node.module), *names])
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    ours = {name.removeprefix("qr_service.") for name in found if "qr_service." in name}
+    modules = {
+        ".".join(path.relative_to(SERVICE).with_suffix("").parts)
+        for path in SERVICE.rglob("*.py")
+    }
+    return ours & modules
+
+
+def test_the_engine_imports_nothing_of_the_service_but_errors():
+    for source in (SERVICE / "engine").glob("*.py"):
+        other = {name for name in imports_of(source) if not name.startswith("engine.")}
+        assert other <= {"errors"}, source
+
+
+def test_stores_import_nothing_of_the_edge():
+    for source in (SERVICE / "stores").glob("*.py"):
+        assert not {name for name in imports_of(source) if "edge" in name}, source
+
+
+def test_only_a_function_imports_a_use_case():
+    for source in SERVICE.rglob("*.py"):
+        assert not imports_of(source) & USE_CASES, source
+    for folder in (ROOT / "functions").iterdir():
+        assert imports_of(folder / "app.py"), "the test sees imports"
 
 
 # ------------------------------------------------------------- the body of generate

@@ -268,7 +268,7 @@ def test_no_alarm_is_explained_that_does_not_exist():
 
 def test_alarms_and_dashboard_show_metrics_that_exist():
     emitted = set()
-    for path in (ROOT / "layers/common/qr_service").glob("*.py"):
+    for path in (ROOT / "layers/common/qr_service").rglob("*.py"):
         emitted |= set(re.findall(r'add_metric\(\s*"(\w+)"', path.read_text()))
     shown = {
         alarm["MetricName"]

@@ -4,21 +4,23 @@ from functools import cache
 from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
-from qr_service import http
-from qr_service.cache import Cache
 from qr_service.config import settings
-from qr_service.database import Database
-from qr_service.generation import Generator, preview
-from qr_service.request import check_idempotency_key, parse
-from qr_service.storage import Storage
+from qr_service.edge import http
+from qr_service.edge.request import check_idempotency_key, parse
+from qr_service.generation import CodeGenerator, preview
+from qr_service.stores.cache import Cache
+from qr_service.stores.database import Database
+from qr_service.stores.storage import Storage
+from qr_service.stores.table import CodeTable
 
 app = http.resolver()
 
 
 @cache
-def generator() -> Generator:
-    """The generator of this execution environment."""
-    return Generator(Database(settings()), Storage(settings()), Cache(settings()))
+def generator() -> CodeGenerator:
+    """Return the generator of this execution environment."""
+    table = CodeTable(Database(settings()))
+    return CodeGenerator(table, Storage(settings()), Cache(settings()))
 
 
 @app.post("/generate")
@@ -36,7 +38,7 @@ def generate() -> Response[str]:
         return http.respond(HTTPStatus.OK, preview(request))
     owner = event.request_context.identity.api_key_id or "anonymous"
     answer = generator().generate(request, owner, key)
-    headers = {"Location": http.path_beside(event, f"/retrieve/{answer.body['qr_id']}")}
+    headers = {"Location": http.link_to(event, f"/retrieve/{answer.body['qr_id']}")}
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"
     return http.respond(HTTPStatus.CREATED, answer.body, headers)

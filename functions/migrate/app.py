@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from qr_service import custom_resource, events, migrations
 from qr_service.config import settings
-from qr_service.database import connect_patiently
+from qr_service.edge import custom_resource, events
+from qr_service.stores import migrations
+from qr_service.stores.database import connect_with_retries
 
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -37,7 +38,7 @@ def migrate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         left: float = context.get_remaining_time_in_millis() / 1000
         return left - custom_resource.SPARE_SECONDS
 
-    with closing(connect_patiently(settings(), seconds_left)) as connection:
+    with closing(connect_with_retries(settings(), seconds_left)) as connection:
         applied = migrations.apply(connection, wanted)
     return {
         "applied": [migration.name for migration in applied],
@@ -66,4 +67,6 @@ def _version(properties: dict[str, Any]) -> int:
     return int(version) if version.isdecimal() else 0
 
 
-handler = custom_resource.answering(events.entrypoint(migrate), "qr-codes-schema")
+handler = custom_resource.answers_cloudformation(
+    events.entrypoint(migrate), "qr-codes-schema"
+)

@@ -6,21 +6,23 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-from qr_service import http
-from qr_service.cache import Cache
 from qr_service.config import settings
-from qr_service.database import Database
+from qr_service.edge import http
 from qr_service.errors import timestamp
-from qr_service.presigned import PresignedUrls
 from qr_service.retrieval import Retriever
+from qr_service.stores.cache import Cache
+from qr_service.stores.database import Database
+from qr_service.stores.presigned import PresignedUrls
+from qr_service.stores.table import CodeTable
 
 app = http.resolver()
 
 
 @cache
 def retriever() -> Retriever:
-    """The retriever of this execution environment."""
-    return Retriever(Database(settings()), PresignedUrls(settings()), Cache(settings()))
+    """Return the retriever of this execution environment."""
+    table = CodeTable(Database(settings()))
+    return Retriever(table, PresignedUrls(settings()), Cache(settings()))
 
 
 @app.get("/retrieve/{qr_id}")

@@ -2,8 +2,8 @@
 
 from itertools import product
 
-from qr_service.style import Gradient, Style
-from qr_service.symbol import LEVELS, capacity, encode
+from qr_service.engine.style import Gradient, Style
+from qr_service.engine.symbol import LEVELS, capacity, encode
 
 from tests.logos import random_request
 from tests.scanners import needs_zbar

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from qr_service.readback import read
+from qr_service.engine.readback import read
 
 from local.processes import wait_until
 from tests.logos import data_url, letter

@@ -6,7 +6,7 @@ import urllib.parse
 import uuid
 
 import pytest
-from qr_service.readback import read
+from qr_service.engine.readback import read
 
 from local.processes import alive, wait_until
 from tests.containers.conftest import ALL, DATA, call

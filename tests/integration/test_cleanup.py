@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
-from qr_service import events
 from qr_service.cleanup import Cleaner, Report
 from qr_service.config import settings
-from qr_service.database import Database
-from qr_service.deletion import Deletion
+from qr_service.edge import events
+from qr_service.stores.database import Database
+from qr_service.stores.deletion import Deletion
+from qr_service.stores.table import CodeTable
 
 from tests.gateway import get_retrieve, post_generate
 from tests.integration.conftest import age
@@ -52,7 +53,8 @@ class RefusingDeletion(Deletion):
 
 
 def cleaner(deletion=None, batch=1000):
-    return Cleaner(Database(settings()), deletion or Deletion(settings()), 30, batch)
+    table = CodeTable(Database(settings()))
+    return Cleaner(table, deletion or Deletion(settings()), 30, batch)
 
 
 def an_hour():
@@ -183,12 +185,13 @@ def test_a_crash_before_the_commit_leaves_the_work_for_the_next_run(
     class Crash(Exception):
         pass
 
-    class CrashingDatabase(Database):
+    class CrashingTable(CodeTable):
         @staticmethod
         def erase(cursor, ids):
             raise Crash
 
-    crashing = Cleaner(CrashingDatabase(settings()), Deletion(settings()), 30)
+    table = CrashingTable(Database(settings()))
+    crashing = Cleaner(table, Deletion(settings()), 30)
     with pytest.raises(Crash):
         crashing.clean_up(an_hour)
     assert bucket.keys() == set()

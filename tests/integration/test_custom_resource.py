@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from psycopg2 import sql
-from qr_service import custom_resource
 from qr_service.config import settings
-from qr_service.events import InvocationFailed
+from qr_service.edge import custom_resource
+from qr_service.edge.events import InvocationFailed
 
 import functions.migrate.app as migrate
 from tests.gateway import Context
@@ -192,13 +192,13 @@ def test_a_database_that_cannot_be_entered_is_told_without_the_password(ask, log
     answer = ask(database=UNREACHABLE)
     assert answer["Status"] == "FAILED"
     assert answer["PhysicalResourceId"]
-    assert "cannot be entered" in answer["Reason"]
+    assert "cannot connect to the database" in answer["Reason"]
     assert "Connection refused" in answer["Reason"]
     assert "the-password" not in f"{answer} {log()}"
 
 
 def test_a_database_that_accepts_and_says_nothing_is_told_soon(ask, monkeypatch):
-    monkeypatch.setattr("qr_service.database.TIMEOUT", 0.2)
+    monkeypatch.setattr("qr_service.stores.database.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         start = time.monotonic()
@@ -240,7 +240,9 @@ def test_a_failure_around_the_work_is_told_by_its_class(cloudformation):
 
     ids = dict.fromkeys(("StackId", "RequestId", "LogicalResourceId"), "id")
     request = {"ResponseURL": cloudformation.url, **ids}
-    result = custom_resource.answering(handler, "the-resource")(request, Context())
+    result = custom_resource.answers_cloudformation(handler, "the-resource")(
+        request, Context()
+    )
     assert result == {"failed": "KeyError"}
     (answer,) = cloudformation.answers
     assert (answer["Status"], answer["Reason"]) == ("FAILED", "KeyError")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg2
 import pytest
 import redis
-from qr_service.database import Database
+from qr_service.stores.table import CodeTable
 
 from local.processes import free_port, wait_until
 from local.servers import Valkey
@@ -126,7 +126,9 @@ def test_the_cache_is_used_again_after_a_while(functions, servers, monkeypatch):
     with killed(servers.valkey):
         assert get_health(functions.retrieve).body["cache"] == "unavailable"
     assert get_health(functions.retrieve).body["cache"] == "unavailable"
-    monkeypatch.setattr("qr_service.cache.time.monotonic", lambda: time.time() + 1e6)
+    monkeypatch.setattr(
+        "qr_service.stores.cache.time.monotonic", lambda: time.time() + 1e6
+    )
     assert get_health(functions.retrieve).body["cache"] == "ok"
 
 
@@ -178,7 +180,7 @@ def test_a_connection_that_died_while_frozen_is_replaced(functions, database):
 def test_a_database_that_does_not_answer_is_given_up_in_time(
     functions, database, monkeypatch
 ):
-    monkeypatch.setattr("qr_service.database.TIMEOUT", 0.5)
+    monkeypatch.setattr("qr_service.stores.database.TIMEOUT", 0.5)
     pids = database("SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'")
     held = [hung(pid) for (pid,) in pids]
     for one in held:
@@ -316,7 +318,7 @@ def test_a_commit_that_cannot_be_looked_up_keeps_its_object(
 ):
     cut("after", again=True)
     monkeypatch.setattr(
-        Database, "_EXISTS", "SELECT pg_sleep(10) FROM qr_codes WHERE id = %(id)s"
+        CodeTable, "_EXISTS", "SELECT pg_sleep(10) FROM qr_codes WHERE id = %(id)s"
     )
     reply = post_generate(functions.generate, BODY)  # until the statement_timeout
     assert reply.status == 503
@@ -350,6 +352,6 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(
 ):
     connections = "SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'"
     before = database(connections)
-    monkeypatch.setattr("qr_service.database.IDLE", -1.0)
+    monkeypatch.setattr("qr_service.stores.database.IDLE", -1.0)
     assert get_health(functions.retrieve).status == 200
     assert set(database(connections)) != set(before)

@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from qr_service.cache import Cache
 from qr_service.config import settings
-from qr_service.database import Database
-from qr_service.generation import Generator
-from qr_service.request import parse
-from qr_service.storage import Storage
+from qr_service.edge.request import parse
+from qr_service.generation import CodeGenerator
+from qr_service.stores.cache import Cache
+from qr_service.stores.database import Database
+from qr_service.stores.storage import Storage
+from qr_service.stores.table import CodeTable
 
 from tests.gateway import post_generate
 
@@ -92,9 +93,8 @@ def test_50_simultaneous_requests_make_one_code_and_one_object(
 
     def generate(_):
         # As on Lambda: an execution environment of its own for each request.
-        generator = Generator(
-            Database(settings()), Storage(settings()), Cache(settings())
-        )
+        table = CodeTable(Database(settings()))
+        generator = CodeGenerator(table, Storage(settings()), Cache(settings()))
         try:
             return generator.generate(request, "anonymous", "one key for all")
         finally:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qr_service.codes import Code
 from qr_service.config import Settings
-from qr_service.presigned import PresignedUrls
-from qr_service.readback import read
+from qr_service.engine.readback import read
+from qr_service.stores.presigned import PresignedUrls
 
 from tests.examples import STATUS
 from tests.gateway import Context, event, get_health, get_retrieve, post_generate

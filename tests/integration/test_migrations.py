@@ -6,7 +6,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 from psycopg2 import errors
-from qr_service.migrations import Migration, MigrationError, apply, load
+from qr_service.stores.migrations import Migration, MigrationError, apply, load
 
 from functions.migrate.app import FOLDER
 from local.processes import free_port

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from qr_service.config import settings
 from qr_service.errors import StorageUnavailable
-from qr_service.storage import Storage
+from qr_service.stores.storage import Storage
 
 from tests.integration.conftest import BUCKET
 
@@ -69,7 +69,7 @@ def test_a_refused_signature_is_unavailable(storage, monkeypatch):
 def test_a_server_that_does_not_answer_is_given_up_at_once(
     storage, servers, monkeypatch, log
 ):
-    monkeypatch.setattr("qr_service.storage.TIMEOUT", 0.3)
+    monkeypatch.setattr("qr_service.stores.storage.TIMEOUT", 0.3)
     os.kill(servers.s3.pid, signal.SIGSTOP)
     try:
         with pytest.raises(StorageUnavailable):

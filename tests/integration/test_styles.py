@@ -4,7 +4,7 @@ import json
 import urllib.request
 
 import pytest
-from qr_service.readback import read
+from qr_service.engine.readback import read
 
 from tests.gateway import Context, event, get_retrieve, post_generate
 from tests.logos import data_url, letter

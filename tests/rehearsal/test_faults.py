@@ -59,7 +59,7 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "AccessDenied",
     ),
     "the database's certificate is not verified": Fault(
-        "layers/common/qr_service/database.py",
+        "layers/common/qr_service/stores/database.py",
         '"sslmode": "verify-full",\n            "sslrootcert": settings.ca_bundle,',
         '"sslmode": "require",',
         "With the layer's authorities the functions refuse",
@@ -87,7 +87,7 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "Schema: ",
     ),
     "the cache's certificate is not verified": Fault(
-        "layers/common/qr_service/cache.py",
+        "layers/common/qr_service/stores/cache.py",
         '"ssl_ca_certs": settings.ca_bundle',
         '"ssl_cert_reqs": "none"',
         "With the layer's authorities the functions refuse",

@@ -59,7 +59,7 @@ def test_the_sums_are_of_this_template():
 
 def test_the_service_writes_as_many_metrics_as_are_paid_for():
     written = set()
-    for path in (ROOT / "layers/common/qr_service").glob("*.py"):
+    for path in (ROOT / "layers/common/qr_service").rglob("*.py"):
         written |= set(re.findall(r'add_metric\(\s*"(\w+)"', path.read_text()))
     assert len(written) == cost.METRICS
 

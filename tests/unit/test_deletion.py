@@ -2,8 +2,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
-from qr_service.deletion import Deletion
 from qr_service.errors import StorageUnavailable
+from qr_service.stores.deletion import Deletion
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from qr_service.edge.request import MAX_BODY
 from qr_service.errors import BadRequest, QRError
-from qr_service.request import MAX_BODY
 
 import functions.generate.app as generate
 import functions.retrieve.app as retrieve

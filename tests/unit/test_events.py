@@ -1,8 +1,8 @@
 import psycopg2
 import pytest
-from qr_service import events
+from qr_service.edge import events
 from qr_service.errors import StorageUnavailable
-from qr_service.migrations import MigrationError
+from qr_service.stores.migrations import MigrationError
 
 from tests.gateway import Context
 

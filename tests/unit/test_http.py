@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import pytest
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-from qr_service import http
+from qr_service.edge import http
 from qr_service.errors import BadRequest, DatabaseUnavailable, DataTooLong
 
 from tests.gateway import Context, event, get_health, post_generate
@@ -100,7 +100,7 @@ def test_links_keep_the_stage_or_base_path(called, path, beside):
     request = event("generate/url") | {"path": path}
     request["requestContext"]["path"] = called
     request["headers"]["Host"] = "evil.example"
-    assert http.path_beside(APIGatewayProxyEvent(request), "/retrieve/1") == beside
+    assert http.link_to(APIGatewayProxyEvent(request), "/retrieve/1") == beside
 
 
 def test_a_custom_domains_base_path_does_not_matter():

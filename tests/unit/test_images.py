@@ -4,11 +4,11 @@ from io import BytesIO
 import pytest
 from PIL import Image as Raster
 from PIL import ImageChops
-from qr_service.colours import rgb
+from qr_service.engine.colours import rgb
+from qr_service.engine.images import MAX_WIDTH, render
+from qr_service.engine.style import Gradient, Style
+from qr_service.engine.symbol import encode
 from qr_service.errors import BadRequest
-from qr_service.images import MAX_WIDTH, render
-from qr_service.style import Gradient, Style
-from qr_service.symbol import encode
 
 SYMBOL = encode("https://example.com")
 

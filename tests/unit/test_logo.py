@@ -7,18 +7,18 @@ from io import BytesIO
 
 import pytest
 from PIL import Image as Raster
-from qr_service import logo as logos
+from qr_service.edge.request import GenerateRequest
+from qr_service.engine import logo as logos
+from qr_service.engine.images import render
+from qr_service.engine.readback import read
+from qr_service.engine.style import Style
+from qr_service.engine.svg import rasterise
+from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import BadRequest, DataTooLong, Unscannable
 from qr_service.generation import prove
-from qr_service.images import render
-from qr_service.readback import read
-from qr_service.request import GenerateRequest
-from qr_service.style import Style
-from qr_service.svg import rasterise
-from qr_service.symbol import LEVELS, encode
 from qrcode import util
 
-from tests import firstprinciples
+from tests import iso18004
 from tests.logos import (
     LOGOS,
     data_url,
@@ -46,7 +46,7 @@ def test_the_damage_is_that_of_the_worst_block(version, level):
     size = 17 + 4 * version
     for cleared in {1, 3, 5, size // 5 | 1, size // 3 | 1}:
         found = logos.damage(version, level, cleared)
-        assert found == pytest.approx(firstprinciples.damage(version, level, cleared))
+        assert found == pytest.approx(iso18004.damage(version, level, cleared))
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -1,5 +1,5 @@
 import pytest
-from qr_service.migrations import MigrationError, load
+from qr_service.stores.migrations import MigrationError, load
 
 
 def write(folder, *names):

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("pyzbar.pyzbar", reason="apt-get install libzbar0")
 
-from qr_service.images import render
-from qr_service.symbol import encode
+from qr_service.engine.images import render
+from qr_service.engine.symbol import encode
 
 from tests import photos
 from tests.scanners import picture

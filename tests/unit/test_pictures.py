@@ -5,8 +5,8 @@ from io import BytesIO
 
 import pytest
 from PIL import Image as Raster
+from qr_service.edge.request import parse
 from qr_service.generation import prove
-from qr_service.request import parse
 
 from docs.pictures import COMMON, FOLDER, PICTURES
 from tests.readme import README

@@ -6,11 +6,11 @@ import pytest
 import qrcode
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qr_service import plane
-from qr_service.symbol import LEVELS, encode
+from qr_service.engine import plane
+from qr_service.engine.symbol import LEVELS, encode
 from qrcode import util
 
-from tests import firstprinciples
+from tests import iso18004
 
 VERSIONS = (1, 2, 6, 7, 13, 14, 21, 27, 40)
 
@@ -18,7 +18,7 @@ VERSIONS = (1, 2, 6, 7, 13, 14, 21, 27, 40)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_each_codeword_has_the_eight_modules_of_the_standard(version):
     numbers = plane.codeword_numbers(version)
-    placed = firstprinciples.codewords(version)
+    placed = iso18004.codewords(version)
     expected = [[-1] * len(numbers) for _ in numbers]
     for number, cells in enumerate(placed):
         for row, column in cells:
@@ -32,7 +32,7 @@ def test_a_mask_inverts_the_data_modules_of_its_condition(mask):
     version, codewords = 7, bytes(196)
     _, rows = plane.draw(codewords, version, 0, mask)
     inverts = util.mask_func(mask)
-    for row, column in firstprinciples.walk(version):
+    for row, column in iso18004.walk(version):
         assert rows[row][column] == "01"[inverts(row, column)]
 
 
@@ -48,14 +48,14 @@ def test_the_penalty_is_that_of_the_standard(version, share, seed):
     rows = [text[start : start + size] for start in range(0, size**2, size)]
     value = int("0" + "0".join(rows), 2)
     geometry = plane._geometry(version)
-    assert plane._penalty(value, geometry) == firstprinciples.penalty(rows)
+    assert plane._penalty(value, geometry) == iso18004.penalty(rows)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("version", [1, 7, 40])
 def test_both_copies_of_the_format_information_tell_level_and_mask(version, level):
     """Clause 7.9.1, figure 25, read as a scanner reads it."""
-    indicator = firstprinciples.INDICATOR[level]
+    indicator = iso18004.INDICATOR[level]
     codewords = random.Random(version).randbytes(util_total(version))
     for mask in range(8):
         _, rows = plane.draw(codewords, version, indicator, mask)
@@ -68,19 +68,19 @@ def test_both_copies_of_the_format_information_tell_level_and_mask(version, leve
 
 
 def util_total(version):
-    return len(firstprinciples.codewords(version))
+    return len(iso18004.codewords(version))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_mask_is_the_first_of_least_penalty(seed):
     data = "".join(random.Random(seed).choices("abc ABC 0123", k=40 + seed))
     symbol = encode(data)
-    level = firstprinciples.INDICATOR[symbol.level]
+    level = iso18004.INDICATOR[symbol.level]
     code = qrcode.QRCode(version=symbol.version, error_correction=level)
     code.add_data(data)
     penalties = []
     for mask in range(8):
         code.makeImpl(True, mask)  # format and version information left light
         rows = ["".join("01"[bool(m)] for m in row) for row in code.modules]
-        penalties.append(firstprinciples.penalty(rows))
+        penalties.append(iso18004.penalty(rows))
     assert symbol.mask == penalties.index(min(penalties))

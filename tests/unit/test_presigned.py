@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from qr_service.codes import Code
-from qr_service.presigned import PresignedUrls
+from qr_service.stores.presigned import PresignedUrls
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 700_000, tzinfo=UTC)
 

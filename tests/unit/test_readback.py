@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Raster
+from qr_service.engine.images import Image, render
+from qr_service.engine.readback import MIN_MARGIN, check_contrast, read, verify
+from qr_service.engine.style import Gradient, Style
+from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import DataTooLong, Unscannable
-from qr_service.images import Image, render
-from qr_service.readback import MIN_MARGIN, check_contrast, read, verify
-from qr_service.style import Gradient, Style
-from qr_service.symbol import LEVELS, encode
 
 from tests.scanners import needs_zbar, zbar_reads
 

@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qr_service.reed_solomon import error_correction
+from qr_service.engine.reed_solomon import error_correction
 from qrcode import base
 
 # Numbers of error correction codewords of a block in table 9.

@@ -1,10 +1,10 @@
 import json
 
 import pytest
+from qr_service.edge.request import MAX_BODY, check_idempotency_key, parse
+from qr_service.engine.logo import decode
+from qr_service.engine.style import Gradient, Style
 from qr_service.errors import BadRequest, BodyTooLarge
-from qr_service.logo import decode
-from qr_service.request import MAX_BODY, check_idempotency_key, parse
-from qr_service.style import Gradient, Style
 
 # A PNG of one red pixel.
 LOGO = (

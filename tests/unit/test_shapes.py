@@ -1,10 +1,10 @@
 """What a module looks like in each shape, and that finder eyes look the same in all."""
 
 import pytest
-from qr_service.images import LEAST_SHAPED, render
-from qr_service.shapes import EYE, in_eye, shade_rows
-from qr_service.style import Style
-from qr_service.symbol import encode
+from qr_service.engine.images import LEAST_SHAPED, render
+from qr_service.engine.shapes import EYE, in_eye, shade_rows
+from qr_service.engine.style import Style
+from qr_service.engine.symbol import encode
 
 from tests.scanners import picture
 

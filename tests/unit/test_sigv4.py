@@ -11,7 +11,7 @@ from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from qr_service.config import ConfigurationError
-from qr_service.sigv4 import EMPTY_PAYLOAD, Credentials, presign
+from qr_service.stores.sigv4 import EMPTY_PAYLOAD, Credentials, presign
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC)
 

@@ -3,9 +3,9 @@
 from itertools import product
 
 import pytest
+from qr_service.edge.request import GenerateRequest
+from qr_service.engine.style import Gradient, Style
 from qr_service.generation import prove
-from qr_service.request import GenerateRequest
-from qr_service.style import Gradient, Style
 
 from tests.corpus import CORPUS, EXACT
 from tests.scanners import needs_zbar, zbar_reads

@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image as Raster
 from PIL import ImageChops
-from qr_service.images import render
-from qr_service.style import Gradient, Style
-from qr_service.svg import rasterise
-from qr_service.symbol import encode
+from qr_service.engine.images import render
+from qr_service.engine.style import Gradient, Style
+from qr_service.engine.svg import rasterise
+from qr_service.engine.symbol import encode
 
 from tests.scanners import picture
 

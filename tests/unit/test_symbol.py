@@ -5,8 +5,8 @@ import pytest
 import qrcode
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qr_service.engine.symbol import LEVELS, capacity, encode
 from qr_service.errors import DataTooLong
-from qr_service.symbol import LEVELS, capacity, encode
 
 from tests.corpus import CORPUS, EXACT
 

@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg2
 import pytest
 import redis
-from qr_service import cache, database
-from qr_service.telemetry import Explained
+from qr_service import config
+from qr_service.stores import cache, database
+from qr_service.telemetry import SafeError
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_a_role_that_is_not_known_everywhere_yet_is_tried_again(
     on_aws, monkeypatch, clock
 ):
     monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(2))
-    assert database.connect_patiently(on_aws, lambda: 270) == "a connection"
+    assert database.connect_with_retries(on_aws, lambda: 270) == "a connection"
     assert (len(refusals.tokens), clock.now) == (3, 6)
 
 
@@ -95,8 +96,10 @@ def test_a_role_that_stays_unknown_is_told_after_a_minute_or_in_time(
     on_aws, monkeypatch, clock, seconds_left, tries
 ):
     monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(1000))
-    with pytest.raises(Explained, match="cannot be entered: PAM authentication failed"):
-        database.connect_patiently(on_aws, lambda: seconds_left)
+    with pytest.raises(
+        SafeError, match="cannot connect to the database: PAM authentication failed"
+    ):
+        database.connect_with_retries(on_aws, lambda: seconds_left)
     assert len(refusals.tokens) == tries
 
 
@@ -133,7 +136,7 @@ def test_the_cache_gets_a_token_and_has_to_prove_itself(
 
 
 def test_the_bundle_that_is_shipped_can_be_loaded():
-    bundle = Path(cache.__file__).parent / "ca-bundle.pem"
+    bundle = Path(config.__file__).parent / "ca-bundle.pem"
     authorities = ssl.create_default_context(cafile=bundle).get_ca_certs()
     names = [dict(part[0] for part in each["subject"]) for each in authorities]
     assert any(name["commonName"] == "Amazon Root CA 1" for name in names)

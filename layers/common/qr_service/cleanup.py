@@ -8,10 +8,9 @@ runs at once share the work. A key that cannot be deleted costs one try a run.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from qr_service.database import Database
-from qr_service.deletion import MAX_DELETE, Deletion
+from qr_service.stores.deletion import MAX_DELETE, Deletion
+from qr_service.stores.table import CodeTable
 from qr_service.telemetry import logger, metrics
 
 # Kept free at the end of the function's time, for the batch that is under way.
@@ -35,16 +34,12 @@ class Report:
     remaining: int = 0
     backlog_seconds: int = 0
 
-    def as_dict(self) -> dict[str, Any]:
-        """The report as JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Cleaner:
     """Erases expired codes; `batch` is at most MAX_DELETE."""
 
-    database: Database
+    table: CodeTable
     deletion: Deletion
     tombstone_days: int
     batch: int = MAX_DELETE
@@ -58,13 +53,13 @@ class Cleaner:
         position: tuple[datetime, str] | None = _FIRST
         while position and seconds_left() > SPARE_SECONDS:
             position = self._erase_batch(position, report)
-            logger.debug("batch", **report.as_dict())
+            logger.debug("batch", **asdict(report))
         age = timedelta(days=self.tombstone_days)
         purged = self.batch
         while purged == self.batch and seconds_left() > SPARE_SECONDS:
-            purged = self.database.purge(age, self.batch)
+            purged = self.table.purge(age, self.batch)
             report.purged += purged
-        report.remaining, report.backlog_seconds = self.database.backlog(MOST_COUNTED)
+        report.remaining, report.backlog_seconds = self.table.backlog(MOST_COUNTED)
         metrics.add_metric(
             "CleanupBacklogSeconds", unit="Seconds", value=report.backlog_seconds
         )
@@ -74,13 +69,13 @@ class Cleaner:
         self, after: tuple[datetime, str], report: Report
     ) -> tuple[datetime, str] | None:
         """Where the next batch goes on; None when this was the last."""
-        with self.database.transaction() as cursor:
-            rows = self.database.lock_expired(cursor, after, self.batch)
+        with self.table.database.transaction() as cursor:
+            rows = self.table.lock_expired(cursor, after, self.batch)
             if not rows:
                 return None
             gone = self.deletion.delete(key for _, _, key in rows)
             erased = [qr_id for qr_id, _, key in rows if key in gone]
-            self.database.erase(cursor, erased)
+            self.table.erase(cursor, erased)
         report.erased += len(erased)
         report.failed += len(rows) - len(erased)
         metrics.add_metric("CodesErased", unit="Count", value=len(erased))

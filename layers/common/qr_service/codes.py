@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from qr_service.errors import BadRequest
+from qr_service.errors import BadField
 
 # Under one second of life left is expired: a signed URL lives whole seconds.
 LEAST_LIFE = timedelta(seconds=1)
@@ -23,12 +23,12 @@ def is_expired(expires_at: datetime, now: datetime) -> bool:
 def check_qr_id(text: str) -> str:
     """The id, if it is a UUID in canonical form; raises BadRequest."""
     if not _QR_ID.fullmatch(text):
-        raise BadRequest(
-            "invalid_id",
+        raise BadField(
+            "qr_id",
+            text,
+            "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
             "The id of a code is a UUID of 36 lower-case characters.",
-            field="qr_id",
-            received=text[:64],
-            allowed="xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+            code="invalid_id",
         )
     return text
 

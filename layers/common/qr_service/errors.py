@@ -2,6 +2,7 @@
 
     QRError                     500 internal_error
     +-- BadRequest              400 invalid_json, missing_field, unknown_field, ...
+    |   +-- BadField                out_of_range, invalid_type, invalid_id
     +-- NotFound                404 not_found
     +-- Expired                 410 expired
     +-- BodyTooLarge            413 payload_too_large
@@ -18,10 +19,13 @@ are further members of the problem document (RFC 9457, section 3.2). An error ma
 the field that the caller sent, and nothing else of the caller's.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+
+LONGEST_SHOWN = 64  # characters of a wrong value that an error repeats
 
 
 def timestamp(moment: datetime) -> str:
@@ -54,6 +58,45 @@ class BadRequest(QRError):
     def __init__(self, code: str, detail: str, **fields: Any) -> None:
         super().__init__(detail, **fields)
         self.code = code
+
+
+class BadField(BadRequest):
+    """The value of a field is not one of those that are allowed.
+
+    `received` and `allowed` go into the problem document; a long value is cut.
+    """
+
+    code = "out_of_range"
+
+    def __init__(
+        self,
+        field: str,
+        received: Any,
+        allowed: str | list[str],
+        detail: str = "",
+        *,
+        code: str = code,
+    ) -> None:
+        choices = allowed if isinstance(allowed, str) else ", ".join(allowed)
+        super().__init__(
+            code,
+            detail or f"{field} must be {choices}.",
+            field=field,
+            received=shown(received),
+            allowed=allowed,
+        )
+
+
+def shown(value: Any) -> Any:
+    """Return a wrong value as an error repeats it: short, and encodable as UTF-8."""
+    if value is None or isinstance(value, bool | int | float):
+        return value if len(text := json.dumps(value)) <= LONGEST_SHOWN else _cut(text)
+    text = value if isinstance(value, str) else json.dumps(value)
+    return _cut(text.encode(errors="backslashreplace").decode())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
 
 
 class NotFound(QRError):

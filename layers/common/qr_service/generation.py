@@ -1,9 +1,9 @@
-"""`POST /generate`: text to a stored, proven image, and its row.
+"""`POST /generate`: from text to a proven image that is stored, and its row.
 
-Order keeps the promise that a row never exists without its object: put the object,
-insert the row, fill the cache, answer. What goes wrong in between leaves at most an
-object without a row; it is deleted when the row is known to be absent, and left to the
-bucket's lifecycle rule when that cannot be known.
+The order keeps the promise that a row never exists without its object: put the object,
+insert the row, fill the cache, answer. A failure in between leaves at most an object
+without a row. That object is deleted if the row is known to be absent; if this is not
+known, the bucket's lifecycle rule deletes it later.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -11,9 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from qr_service.cache import Cache
 from qr_service.codes import Code, is_expired
-from qr_service.database import Database, EarlierAnswer, Record
+from qr_service.edge.request import GenerateRequest
+from qr_service.engine.images import Image, render
+from qr_service.engine.logo import place
+from qr_service.engine.readback import check_contrast, verify
+from qr_service.engine.style import Style
+from qr_service.engine.symbol import Symbol, encode
 from qr_service.errors import (
     DatabaseUnavailable,
     IdempotencyMismatch,
@@ -21,59 +25,55 @@ from qr_service.errors import (
     Unscannable,
     timestamp,
 )
-from qr_service.images import Image, render
-from qr_service.logo import place
-from qr_service.readback import check_contrast, verify
-from qr_service.request import GenerateRequest
-from qr_service.storage import Storage
-from qr_service.style import Style
-from qr_service.symbol import Symbol, encode
+from qr_service.stores.cache import Cache
+from qr_service.stores.storage import Storage
+from qr_service.stores.table import CodeTable, EarlierAnswer, Record
 from qr_service.telemetry import logger, metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of a 201; `replayed` when an earlier request made the code."""
+    """The body of a 201; `replayed` if an earlier request created the code."""
 
     body: dict[str, Any]
     replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Generator:
-    """Makes codes."""
+class CodeGenerator:
+    """Creates codes."""
 
-    database: Database
+    table: CodeTable
     storage: Storage
     cache: Cache
 
     def generate(
         self, request: GenerateRequest, owner: str, idempotency_key: str | None
     ) -> Answer:
-        """Makes and stores a code, or replays the answer that the key stands for.
+        """Create and store a code, or replay the answer that the key stands for.
 
-        Raises DataTooLong, Unscannable, IdempotencyMismatch, BadRequest (too wide),
+        Raises DataTooLong, Unscannable, IdempotencyMismatch, BadField (too wide),
         StorageUnavailable and DatabaseUnavailable.
         """
-        earlier = idempotency_key and self.database.find_answer(owner, idempotency_key)
+        earlier = idempotency_key and self.table.find_answer(owner, idempotency_key)
         if earlier:
             if not is_expired(earlier.expires_at, datetime.now(UTC)):
                 return _replay(earlier, request)
-            self.database.free_key(earlier.qr_id)
+            self.table.free_key(earlier.qr_id)
         proof = prove(request)
         record = _record(request, proof, owner, idempotency_key)
         if not self._store(record, proof.image):
             return self._replay_winner(record, request)
         self.cache.put(record.code, record.created_at)
         metrics.add_metric("CodesGenerated", unit="Count", value=1)
-        return Answer(_body(record.code, proof))
+        return Answer(record.answer)
 
     def _store(self, record: Record, image: Image) -> bool:
-        """Object, then row; False when a concurrent request took the key first."""
+        """Store object, then row; False if a concurrent request took the key first."""
         key = record.code.object_key
         try:
             self.storage.put(key, image.body, image.content_type)
-            stored = self.database.insert(record)
+            stored = self.table.insert(record)
         except DatabaseUnavailable as error:
             if not error.maybe_executed:
                 self._discard(key)
@@ -92,15 +92,15 @@ class Generator:
             logger.warning("object left to the lifecycle rule", object_key=key)
 
     def _replay_winner(self, record: Record, request: GenerateRequest) -> Answer:
-        earlier = self.database.find_answer(record.owner, record.idempotency_key)
-        if earlier is None:  # it has been erased since: the key is free again
+        earlier = self.table.find_answer(record.owner, record.idempotency_key)
+        if earlier is None:  # erased in the meantime: the key is free again
             raise DatabaseUnavailable(maybe_executed=False)
         return _replay(earlier, request)
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An image that scans; `margin` is the error correction that reading it left."""
+    """An image that scans; `margin` is the error correction left after reading it."""
 
     symbol: Symbol
     style: Style
@@ -108,8 +108,8 @@ class Proof:
     margin: float
 
     def as_dict(self) -> dict[str, Any]:
-        """What a client is told of it."""
-        told = {
+        """Return the properties of the image that an answer lists."""
+        properties = {
             "version": self.symbol.version,
             "error_correction": self.symbol.level,
             "width": self.image.width,
@@ -117,14 +117,14 @@ class Proof:
             "margin": round(self.margin, 2),
         }
         if self.style.logo_size is not None:
-            told["logo_size"] = round(self.style.logo_size, 3)
-        return told
+            properties["logo_size"] = round(self.style.logo_size, 3)
+        return properties
 
 
 def prove(request: GenerateRequest) -> Proof:
-    """The image that a request asks for, read back; nothing is stored.
+    """Return the image that a request describes, read back; nothing is stored.
 
-    Raises DataTooLong, Unscannable and BadRequest (too wide).
+    Raises DataTooLong, Unscannable and BadField (too wide).
     """
     style = request.style
     try:
@@ -145,7 +145,7 @@ def prove(request: GenerateRequest) -> Proof:
 
 
 def preview(request: GenerateRequest) -> dict[str, Any]:
-    """What `generate` would answer of the image, and the bits of data to spare."""
+    """Return what `generate` would answer about the image, and the spare bits."""
     proof = prove(request)
     return {**proof.as_dict(), "scans": True, "spare_bits": proof.symbol.spare_bits}
 
@@ -155,33 +155,29 @@ def _record(
 ) -> Record:
     now = datetime.now(UTC)
     qr_id = str(uuid4())
-    code = Code(
-        qr_id=qr_id,
-        expires_at=now.replace(microsecond=0)
-        + timedelta(hours=request.expiration_hours),
-        object_key=f"codes/{qr_id}.{request.style.format}",
-        content_type=proof.image.content_type,
-    )
+    life = timedelta(hours=request.expiration_hours)
+    expires_at = now.replace(microsecond=0) + life
     options = asdict(proof.style)
     del options["logo"]  # it is in the image; nobody needs it twice
     return Record(
-        code=code,
+        code=Code(
+            qr_id=qr_id,
+            expires_at=expires_at,
+            object_key=f"codes/{qr_id}.{request.style.format}",
+            content_type=proof.image.content_type,
+        ),
         owner=owner,
         data=request.data,
         options={"error_correction": request.error_correction, **options},
         created_at=now,
         idempotency_key=idempotency_key,
-        request_digest=request.digest if idempotency_key else None,
-        answer=_body(code, proof) if idempotency_key else None,
+        request_digest=request.digest,
+        answer={
+            "qr_id": qr_id,
+            "expires_at": timestamp(expires_at),
+            **proof.as_dict(),
+        },
     )
-
-
-def _body(code: Code, proof: Proof) -> dict[str, Any]:
-    return {
-        "qr_id": code.qr_id,
-        "expires_at": timestamp(code.expires_at),
-        **proof.as_dict(),
-    }
 
 
 def _replay(earlier: EarlierAnswer, request: GenerateRequest) -> Answer:

@@ -7,11 +7,11 @@ no URL outlives its code.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from qr_service.cache import Cache
 from qr_service.codes import Code, check_qr_id
-from qr_service.database import Database
 from qr_service.errors import Expired, NotFound
-from qr_service.presigned import PresignedUrls
+from qr_service.stores.cache import Cache
+from qr_service.stores.presigned import PresignedUrls
+from qr_service.stores.table import CodeTable
 from qr_service.telemetry import metrics
 
 
@@ -28,7 +28,7 @@ class Retrieved:
 class Retriever:
     """Finds codes."""
 
-    database: Database
+    table: CodeTable
     urls: PresignedUrls
     cache: Cache
 
@@ -44,7 +44,7 @@ class Retriever:
 
     def health(self) -> dict[str, str]:
         """State of the cache, when the database answers; else DatabaseUnavailable."""
-        self.database.ping()
+        self.table.database.ping()
         return {
             "status": "ok",
             "database": "ok",
@@ -56,7 +56,7 @@ class Retriever:
         metrics.add_metric("CacheHits", unit="Count", value=int(cached is not None))
         if cached:
             return cached
-        code = self.database.find(qr_id)
+        code = self.table.find(qr_id)
         if code is None:
             raise NotFound("There is no code with this id.", field="qr_id")
         self.cache.put(code, datetime.now(UTC))

@@ -17,7 +17,7 @@ logger = Logger()
 metrics = Metrics()
 
 
-class Explained(Exception):
+class SafeError(Exception):
     """An error whose text is our own, without payload, and may be told."""
 
 
@@ -26,7 +26,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     keys: dict[str, Any] = {"error": type(error).__name__}
     if isinstance(error, QRError):
         keys["code"] = error.code
-    if isinstance(error, ConfigurationError | Explained):
+    if isinstance(error, ConfigurationError | SafeError):
         keys["reason"] = str(error)
     sqlstate = getattr(error, "pgcode", None)  # psycopg2.Error
     if sqlstate:

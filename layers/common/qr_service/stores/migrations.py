@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import extensions
 
-from qr_service.telemetry import Explained
+from qr_service.telemetry import SafeError
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _LOCK = 0x51_52_43_4F  # any number, the same in every run
@@ -29,7 +29,7 @@ _APPLIED = "SELECT version FROM schema_migrations"
 _RECORD = "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)"
 
 
-class MigrationError(Explained):
+class MigrationError(SafeError):
     """The migrations of a folder cannot be applied."""
 
     def __init__(self, reason: str, sqlstate: str | None = None) -> None:

@@ -16,9 +16,10 @@ from itertools import islice
 from PIL import Image
 from qrcode import util
 
-from qr_service.errors import BadRequest, Unscannable
-from qr_service.plane import codeword_numbers
-from qr_service.symbol import Level, Symbol, choices, codeword_blocks, encode
+from qr_service.engine.plane import codeword_numbers
+from qr_service.engine.style import Style
+from qr_service.engine.symbol import Level, Symbol, choices, codeword_blocks, encode
+from qr_service.errors import BadField, Unscannable
 
 MAX_BYTES = 64 * 1024
 MAX_PIXELS = 1_000_000
@@ -43,27 +44,29 @@ def decode(url: str) -> bytes:
     """A PNG or JPEG given as a data URL, as a file of its pixels alone.
 
     Its size in bytes and in pixels is checked before any pixel is decoded; metadata and
-    whatever else it carried is left behind. Raises BadRequest.
+    whatever else it carried is left behind. Raises BadField.
     """
     # As base64 the largest file is a third longer; the rest is the URL's head.
     match = _DATA_URL.fullmatch(url) if len(url) < 2 * MAX_BYTES else None
     if not match:
-        raise _refusal("a data URL, data:image/png;base64,... or jpeg", url[:32])
+        raise BadField(
+            "logo", url[:32], "a data URL, data:image/png;base64,... or jpeg"
+        )
     try:
         file = base64.b64decode(match[2], validate=True)
     except binascii.Error:
-        raise _refusal("valid base64", "invalid base64") from None
+        raise BadField("logo", "invalid base64", "valid base64") from None
     if len(file) > MAX_BYTES:
-        raise _refusal(f"at most {MAX_BYTES} bytes", f"{len(file)} bytes")
+        raise BadField("logo", f"{len(file)} bytes", f"at most {MAX_BYTES} bytes")
     try:
         with Image.open(BytesIO(file), formats=[match[1][6:].upper()]) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 pixels = f"{width} x {height} pixels"
-                raise _refusal(f"at most {MAX_PIXELS} pixels", pixels)
+                raise BadField("logo", pixels, f"at most {MAX_PIXELS} pixels")
             return _pixels_alone(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise _refusal(f"a readable {match[1]}", "a damaged file") from None
+        raise BadField("logo", "a damaged file", f"a readable {match[1]}") from None
 
 
 def _pixels_alone(picture: Image.Image) -> bytes:
@@ -78,16 +81,6 @@ def _pixels_alone(picture: Image.Image) -> bytes:
         result.thumbnail((MAX_SIDE, MAX_SIDE))
         result.save(file, "JPEG", quality=90)
     return file.getvalue()
-
-
-def _refusal(allowed: str, received: str) -> BadRequest:
-    return BadRequest(
-        "out_of_range",
-        f"logo must be {allowed}.",
-        field="logo",
-        received=received,
-        allowed=allowed,
-    )
 
 
 def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
@@ -128,15 +121,22 @@ def clearing(side: int, size: float) -> int:
     return max(1, 2 * -int(-(least - 1) // 2) + 1)
 
 
-def cut_out(rows: tuple[str, ...], cleared: int) -> tuple[str, ...]:
-    """The rows with `cleared` x `cleared` light modules in the middle."""
-    start = (len(rows) - cleared) // 2
+def make_room(symbol: Symbol, style: Style) -> tuple[tuple[str, ...], int]:
+    """Return the rows with light modules where the logo goes, and the logo's side.
+
+    The side is in modules, 0 without a logo; half a module of light is left around it.
+    """
+    if not (style.logo and style.logo_size):
+        return symbol.rows, 0
+    cleared = clearing(symbol.size, style.logo_size)
+    start = (symbol.size - cleared) // 2
     end = start + cleared
     light = "0" * cleared
-    return tuple(
+    rows = tuple(
         row[:start] + light + row[end:] if start <= number < end else row
-        for number, row in enumerate(rows)
+        for number, row in enumerate(symbol.rows)
     )
+    return rows, cleared - 1 or 1
 
 
 @cache

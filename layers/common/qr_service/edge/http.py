@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from qr_service.config import settings
-from qr_service.errors import BadRequest, NotFound, QRError
+from qr_service.errors import BadField, BadRequest, NotFound, QRError
 from qr_service.telemetry import describe, frames, logger, metrics
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -96,17 +96,11 @@ def flag_of(event: APIGatewayProxyEvent, name: str) -> bool:
     """A query parameter that is `true`, `false` or absent; raises BadRequest."""
     value = event.query_string_parameters.get(name, "false")
     if value not in {"true", "false"}:
-        raise BadRequest(
-            "out_of_range",
-            f"{name} must be true or false.",
-            field=name,
-            received=value[:64],
-            allowed=["true", "false"],
-        )
+        raise BadField(name, value, ["true", "false"])
     return value == "true"
 
 
-def path_beside(event: APIGatewayProxyEvent, path: str) -> str:
+def link_to(event: APIGatewayProxyEvent, path: str) -> str:
     """`path` of this API as the client has to write it.
 
     That is with the stage, or the base path of a custom domain, under which the event's

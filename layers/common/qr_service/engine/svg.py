@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 from PIL import Image, ImageColor, ImageDraw
 
-from qr_service.colours import TRANSPARENT
-from qr_service.logo import clearing, cut_out, fitted
-from qr_service.shapes import GAP, in_eye
-from qr_service.style import Shape, Style
-from qr_service.symbol import Symbol
+from qr_service.engine.colours import TRANSPARENT
+from qr_service.engine.logo import fitted, make_room
+from qr_service.engine.shapes import GAP, in_eye
+from qr_service.engine.style import Shape, Style
+from qr_service.engine.symbol import Symbol
 
 _RUN = re.compile("1+")
 _QUARTER = "a.5.5 0 0 1"
@@ -29,12 +29,8 @@ def document(symbol: Symbol, style: Style) -> bytes:
     left = -style.border
     # Strokes run through the middle of their row, so that whole numbers name the rows.
     top = left - 0.5 if style.shape == "square" else left
-    rows = symbol.rows
-    logo = ""
-    if style.logo and style.logo_size:
-        cleared = clearing(symbol.size, style.logo_size)
-        rows = cut_out(rows, cleared)
-        logo = _image(style.logo, modules, cleared, left, top)
+    rows, logo_side = make_room(symbol, style)
+    logo = _image(style.logo, modules, logo_side, left, top) if style.logo else ""
     ink = "url(#g)" if style.gradient else _short(style.dark)
     if style.shape == "square":
         path = f'<path stroke="{ink}" d="{_strokes(rows)}"/>'
@@ -44,7 +40,7 @@ def document(symbol: Symbol, style: Style) -> bytes:
     if style.light != TRANSPARENT:
         whole = f"M{left} {top}h{modules}v{modules}h-{modules}z"
         paper = f'<path fill="{_short(style.light)}" d="{whole}"/>'
-    gradient = _gradient(style, modules, left, top) if style.gradient else ""
+    gradient = _gradient(style, modules, left, top)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{width}" '
         f'viewBox="{left} {top} {modules} {modules}">'
@@ -114,8 +110,7 @@ def _gradient(style: Style, modules: int, left: float, top: float) -> str:
     )
 
 
-def _image(file: bytes, modules: int, cleared: int, left: float, top: float) -> str:
-    side = cleared - 1 or 1
+def _image(file: bytes, modules: int, side: int, left: float, top: float) -> str:
     start = (modules - side) / 2
     kind = "png" if file.startswith(b"\x89PNG") else "jpeg"
     url = f"data:image/{kind};base64,{base64.b64encode(file).decode()}"

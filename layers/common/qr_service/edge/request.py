@@ -1,7 +1,7 @@
-"""The body of `POST /generate`: bounded, parsed and checked, field by field.
+"""The body of `POST /generate`: limited, parsed and checked, field by field.
 
 A new field is added here: one line in `parse`, and one in `GenerateRequest` or `Style`.
-Everything wrong is a BadRequest that names the field, what came and what is allowed.
+Every mistake is a BadRequest, which names the field, what came and what is allowed.
 """
 
 import json
@@ -9,29 +9,26 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
-from qr_service.colours import TRANSPARENT
 from qr_service.config import Settings
-from qr_service.errors import BadRequest, BodyTooLarge
-from qr_service.logo import LEAST_SIZE, MOST_SIZE, decode
-from qr_service.style import Gradient, Shape, Style
-from qr_service.symbol import LEVELS, Level
+from qr_service.engine.colours import TRANSPARENT
+from qr_service.engine.logo import LEAST_SIZE, MOST_SIZE, decode
+from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
+from qr_service.engine.symbol import LEVELS, Level
+from qr_service.errors import LONGEST_SHOWN, BadField, BadRequest, BodyTooLarge, shown
 
 MAX_BODY = 128 * 1024  # bytes
 
-SHAPES: tuple[Shape, ...] = get_args(Shape)
-
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
-_LONGEST_SHOWN = 64  # characters of a wrong value that an error repeats
 
 Choice = TypeVar("Choice", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A request that keeps every limit; `digest` tells one body from another."""
+    """A request that is within every limit; no two bodies have the same `digest`."""
 
     data: str
     expiration_hours: int
@@ -41,44 +38,44 @@ class GenerateRequest:
 
 
 def parse(body: bytes, settings: Settings) -> GenerateRequest:
-    """Raises BodyTooLarge or BadRequest."""
+    """Return the checked request; raises BodyTooLarge or BadRequest."""
     if len(body) > MAX_BODY:
         raise BodyTooLarge(
-            f"The body has {len(body)} bytes, at most {MAX_BODY} are read.",
+            f"The body has {len(body)} bytes; at most {MAX_BODY} are allowed.",
             limit=MAX_BODY,
         )
     fields = _load(body)
-    take = _Taker(fields)
+    read = FieldReader(fields)
     request = GenerateRequest(
-        data=take.text("data"),
-        expiration_hours=take.integer(
+        data=read.text("data"),
+        expiration_hours=read.integer(
             "expiration_hours",
             settings.default_expiration_hours,
             1,
             settings.max_expiration_hours,
         ),
-        error_correction=take.choice("error_correction", "M", LEVELS),
+        error_correction=read.choice("error_correction", "M", LEVELS),
         style=Style(
-            format=take.choice("format", "png", ("png", "svg")),
-            module_size=take.integer("module_size", 10, 1, 40),
-            border=take.integer("border", 4, 2, 20),
-            dark=take.colour("dark", "#000000"),
-            light=take.colour("light", "#ffffff", transparent=True),
-            shape=take.choice("shape", "square", SHAPES),
-            gradient=take.gradient("gradient"),
-            logo=take.logo("logo"),
-            logo_size=take.fraction(
+            format=read.choice("format", "png", FORMATS),
+            module_size=read.integer("module_size", 10, 1, 40),
+            border=read.integer("border", 4, 2, 20),
+            dark=read.colour("dark", "#000000"),
+            light=read.colour("light", "#ffffff", transparent=True),
+            shape=read.choice("shape", "square", SHAPES),
+            gradient=read.gradient("gradient"),
+            logo=read.logo("logo"),
+            logo_size=read.fraction(
                 "logo_size", LEAST_SIZE, MOST_SIZE, goes_with="logo"
             ),
         ),
         digest=_digest(fields),
     )
-    take.refuse_the_rest()
+    read.refuse_unknown()
     return request
 
 
 def check_idempotency_key(key: str) -> str:
-    """The key, if it is 1..255 printable ASCII characters; raises BadRequest.
+    """Return the key if it is 1..255 printable ASCII characters; raises BadRequest.
 
     White space around it is not part of it (RFC 9110, section 5.5).
     """
@@ -94,7 +91,7 @@ def check_idempotency_key(key: str) -> str:
 
 
 def _digest(fields: dict[str, Any]) -> bytes:
-    """SHA-256 of the body's meaning: spaces and the order of fields do not count."""
+    """Return the SHA-256 of the body; spaces and the order of fields do not count."""
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).digest()
 
@@ -111,11 +108,11 @@ def _load(body: bytes) -> dict[str, Any]:
         raise BadRequest("invalid_json", "The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        told = f"The body is not JSON: {place}." if body else "There is no body."
-        raise BadRequest("invalid_json", told) from None
+        detail = f"The body is not JSON: {place}." if body else "There is no body."
+        raise BadRequest("invalid_json", detail) from None
     except (ValueError, RecursionError):  # a number of thousands of digits, say
         raise BadRequest(
-            "invalid_json", "The body is nested too deep, or a number too long."
+            "invalid_json", "The body is nested too deeply, or a number is too long."
         ) from None
     if not isinstance(fields, dict):
         raise BadRequest("invalid_json", "The body is not a JSON object.")
@@ -123,7 +120,7 @@ def _load(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_number(text: str) -> None:
-    raise BadRequest("invalid_json", f"{text[:_LONGEST_SHOWN]} is no number.")
+    raise BadRequest("invalid_json", f"{text[:LONGEST_SHOWN]} is not a number.")
 
 
 def _finite(text: str) -> float:
@@ -140,57 +137,64 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-class _Taker:
-    """Takes fields one by one, each checked, and remembers which were asked for."""
+class FieldReader:
+    """Reads fields one by one, checks each, and remembers which ones exist.
+
+    A method returns the checked value, or the default of a field that is absent; it
+    raises BadRequest. `prefix` is put before the names of the fields in errors.
+    """
 
     def __init__(self, fields: dict[str, Any], prefix: str = "") -> None:
         self._fields = {prefix + name: value for name, value in fields.items()}
-        self._prefix = prefix
         self._known: list[str] = []
 
-    def _take(self, name: str, default: Any) -> Any:
+    def _get(self, name: str, default: Any) -> Any:
         self._known.append(name)
         return self._fields.get(name, default)
 
     def text(self, name: str) -> str:
-        value = self._take(name, None)
+        """Return the text of a required field, which UTF-8 can encode."""
+        value = self._get(name, None)
         if name not in self._fields:
             raise BadRequest("missing_field", f"{name} is required.", field=name)
         if not isinstance(value, str):
             raise _wrong_type(name, value, "a string")
         if not value:
-            raise _out_of_range(name, value, "1 character or more")
+            raise BadField(name, value, "1 character or more")
         if "\0" in value:
-            raise _out_of_range(name, "U+0000", "text without U+0000")
+            raise BadField(name, "U+0000", "text without U+0000")
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _out_of_range(
+            raise BadField(
                 name, "an unpaired surrogate", "text that UTF-8 can encode"
             ) from None
         return value
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
-        value = self._take(name, default)
+        """Return an integer from `least` to `most`."""
+        value = self._get(name, default)
         allowed = f"{least}..{most}"
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(name, value, f"an integer {allowed}")
         if not least <= value <= most:
-            raise _out_of_range(name, value, allowed)
+            raise BadField(name, value, allowed)
         return value
 
     def choice(self, name: str, default: Choice, choices: tuple[Choice, ...]) -> Choice:
-        value = self._take(name, default)
+        """Return one of the `choices`."""
+        value = self._get(name, default)
         if not isinstance(value, str):
             raise _wrong_type(name, value, list(choices))
         if value not in choices:
-            raise _out_of_range(name, value, list(choices))
+            raise BadField(name, value, list(choices))
         return value
 
     def colour(
         self, name: str, default: str | None, *, transparent: bool = False
     ) -> str:
-        value = self._take(name, default)
+        """Return a colour in lower case; the field is required if `default` is None."""
+        value = self._get(name, default)
         allowed = f"#RRGGBB or {TRANSPARENT}" if transparent else "#RRGGBB"
         if value is None and name not in self._fields:
             raise BadRequest(
@@ -201,26 +205,27 @@ class _Taker:
         if transparent and value == TRANSPARENT:
             return value
         if not _COLOUR.fullmatch(value):
-            raise _out_of_range(name, value, allowed)
+            raise BadField(name, value, allowed)
         return value.lower()
 
     def gradient(self, name: str) -> Gradient | None:
-        value = self._take(name, None)
+        """Return the gradient; None without one."""
+        value = self._get(name, None)
         if name not in self._fields:
             return None
         if not isinstance(value, dict):
             raise _wrong_type(name, value, 'an object, {"type": ..., "to": ...}')
-        take = _Taker(value, prefix=f"{name}.")
-        types: tuple[Literal["linear", "radial"], ...] = ("linear", "radial")
+        read = FieldReader(value, prefix=f"{name}.")
         gradient = Gradient(
-            take.choice(f"{name}.type", "linear", types),
-            take.colour(f"{name}.to", None),
+            read.choice(f"{name}.type", "linear", GRADIENT_TYPES),
+            read.colour(f"{name}.to", None),
         )
-        take.refuse_the_rest()
+        read.refuse_unknown()
         return gradient
 
     def logo(self, name: str) -> bytes | None:
-        value = self._take(name, None)
+        """Return the file of the logo; None without one."""
+        value = self._get(name, None)
         if name not in self._fields:
             return None
         if not isinstance(value, str):
@@ -230,22 +235,24 @@ class _Taker:
     def fraction(
         self, name: str, least: float, most: float, *, goes_with: str
     ) -> float | None:
-        value = self._take(name, None)
+        """Return a number from `least` to `most`, only if `goes_with` is given too."""
+        value = self._get(name, None)
         if name not in self._fields:
             return None
         allowed = f"{least}..{most}"
         if goes_with not in self._fields:
-            raise _out_of_range(name, value, f"given together with {goes_with}")
+            raise BadField(name, value, f"given together with {goes_with}")
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise _wrong_type(name, value, f"a number {allowed}")
         if not least <= value <= most:
-            raise _out_of_range(name, value, allowed)
+            raise BadField(name, value, allowed)
         return float(value)
 
-    def refuse_the_rest(self) -> None:
+    def refuse_unknown(self) -> None:
+        """Raise BadRequest if there is a field that was not read."""
         unknown = sorted(set(self._fields) - set(self._known))
         if unknown:
-            name = _shown(unknown[0])
+            name = shown(unknown[0])
             raise BadRequest(
                 "unknown_field",
                 f"{name} is not a field of this request.",
@@ -254,30 +261,5 @@ class _Taker:
             )
 
 
-def _wrong_type(name: str, value: Any, allowed: str | list[str]) -> BadRequest:
-    return _refusal("invalid_type", name, value, allowed)
-
-
-def _out_of_range(name: str, value: Any, allowed: str | list[str]) -> BadRequest:
-    return _refusal("out_of_range", name, value, allowed)
-
-
-def _refusal(code: str, name: str, value: Any, allowed: str | list[str]) -> BadRequest:
-    wanted = allowed if isinstance(allowed, str) else ", ".join(allowed)
-    return BadRequest(
-        code,
-        f"{name} must be {wanted}.",
-        field=name,
-        received=_shown(value),
-        allowed=allowed,
-    )
-
-
-def _shown(value: Any) -> Any:
-    """A wrong value as an error may repeat it: short, and encodable as UTF-8."""
-    if value is None or isinstance(value, bool | int | float):
-        text = json.dumps(value)
-        return value if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
-    text = value if isinstance(value, str) else json.dumps(value)
-    text = text.encode(errors="backslashreplace").decode()
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+def _wrong_type(name: str, value: Any, allowed: str | list[str]) -> BadField:
+    return BadField(name, value, allowed, code="invalid_type")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from qr_service.codes import Code
 from qr_service.config import Settings
-from qr_service.sigv4 import Credentials, presign
+from qr_service.stores.sigv4 import Credentials, presign
 
 
 @dataclass(frozen=True, slots=True)

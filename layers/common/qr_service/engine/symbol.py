@@ -13,9 +13,9 @@ from typing import Literal, get_args
 
 from qrcode import base, constants, util
 
+from qr_service.engine.plane import draw
+from qr_service.engine.reed_solomon import error_correction as correct
 from qr_service.errors import DataTooLong
-from qr_service.plane import draw
-from qr_service.reed_solomon import error_correction as correct
 
 Level = Literal["L", "M", "Q", "H"]
 _Mode = Literal[1, 2, 4, 8]  # indicators: numeric, alphanumeric, byte, kanji (table 2)

@@ -5,7 +5,6 @@ is passed over for a few seconds, and nobody but the log notices.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from redis.retry import Retry
 
 from qr_service.codes import Code
 from qr_service.config import Settings
-from qr_service.sigv4 import EMPTY_PAYLOAD, Credentials, presign
+from qr_service.stores.sigv4 import iam_token
 from qr_service.telemetry import describe, logger
 
 CONNECT_TIMEOUT = 0.2  # seconds, of TCP
@@ -103,21 +102,11 @@ class _IamToken(CredentialProvider):
 
     def get_credentials(self) -> tuple[str, str]:
         settings = self._settings
-        token = presign(
-            "GET",
+        token = iam_token(
+            "elasticache",
             settings.redis_cache_name,
-            "/",
-            {
-                "Action": "connect",
-                "User": settings.redis_username,
-                "ResourceType": "ServerlessCache",
-            },
-            service="elasticache",
+            {"User": settings.redis_username, "ResourceType": "ServerlessCache"},
             region=settings.aws_region,
-            credentials=Credentials.from_env(os.environ),
-            now=datetime.now(UTC),
-            expires=900,
-            payload=EMPTY_PAYLOAD,
         )
         return settings.redis_username, token
 

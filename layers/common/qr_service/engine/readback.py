@@ -11,11 +11,11 @@ from typing import Any, cast
 import zxingcpp
 from PIL import Image as Raster
 
-from qr_service import svg
-from qr_service.colours import reflectance
+from qr_service.engine import svg
+from qr_service.engine.colours import reflectance
+from qr_service.engine.images import Image
+from qr_service.engine.style import Style
 from qr_service.errors import Unscannable
-from qr_service.images import Image
-from qr_service.style import Style
 
 # ISO/IEC 15415, 7.8.3: symbol contrast is the difference of the reflectances; 40 % is
 # grade C, the least that the standard calls readable in common applications.

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from qr_service.events import Handler, InvocationFailed
+from qr_service.edge.events import Handler, InvocationFailed
 from qr_service.telemetry import describe, logger
 
 # Seconds at the end of the function's time that the answer may need, pauses included.
@@ -24,7 +24,7 @@ _PAUSES = (1, 3)  # seconds, between the tries
 _LONGEST_REASON = 500  # characters; the whole answer has to stay below 4,096 bytes
 
 
-def answering(handler: Handler, physical_id: str) -> Handler:
+def answers_cloudformation(handler: Handler, physical_id: str) -> Handler:
     """The handler, which now answers the requests of CloudFormation as well.
 
     `physical_id` never changes: another one would mean another resource, and a Delete

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from qr_service.config import Settings
 from qr_service.errors import StorageUnavailable
-from qr_service.presigned import PresignedUrls
+from qr_service.stores.presigned import PresignedUrls
 from qr_service.telemetry import describe, logger
 
 TIMEOUT = 3.0  # seconds, of connecting and of each answer

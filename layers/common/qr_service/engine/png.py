@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from qr_service.colours import TRANSPARENT, rgb
+from qr_service.engine.colours import TRANSPARENT, rgb
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREYSCALE, _INDEXED = 0, 3

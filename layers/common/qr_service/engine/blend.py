@@ -4,11 +4,11 @@ from io import BytesIO
 
 from PIL import Image
 
-from qr_service.colours import TRANSPARENT, rgb
-from qr_service.logo import clearing, cut_out, fitted
-from qr_service.shapes import shade_rows
-from qr_service.style import Gradient, Style
-from qr_service.symbol import Symbol
+from qr_service.engine.colours import TRANSPARENT, rgb
+from qr_service.engine.logo import fitted, make_room
+from qr_service.engine.shapes import shade_rows
+from qr_service.engine.style import Gradient, Style
+from qr_service.engine.symbol import Symbol
 
 _HEX_SHADES = bytes(
     17 * int(chr(code), 16) if chr(code) in "0123456789abcdef" else 0
@@ -19,11 +19,7 @@ _PNG_LEVEL = 5
 
 def picture(symbol: Symbol, style: Style) -> bytes:
     """A PNG with the gradient and the logo of the style."""
-    cleared = 0
-    rows = symbol.rows
-    if style.logo and style.logo_size:
-        cleared = clearing(symbol.size, style.logo_size)
-        rows = cut_out(rows, cleared)
+    rows, logo_side = make_room(symbol, style)
     coverage = _coverage(rows, style)
     if style.gradient:
         ink = _gradient(style.dark, style.gradient, coverage.width)
@@ -35,9 +31,8 @@ def picture(symbol: Symbol, style: Style) -> bytes:
     else:
         paper = Image.new("RGB", coverage.size, rgb(style.light))
         result = Image.composite(ink, paper, coverage)
-    if style.logo and cleared:
-        # Half a module of light is left around it.
-        side = (cleared - 1) * style.module_size or style.module_size
+    if style.logo:
+        side = logo_side * style.module_size
         logo, (x, y) = fitted(style.logo, side)
         corner = (coverage.width - side) // 2
         place = corner + x, corner + y

@@ -10,7 +10,7 @@ from functools import cache
 
 from PIL import Image, ImageDraw
 
-from qr_service.style import Shape
+from qr_service.engine.style import Shape
 
 GAP = 0.1  # of a module, on each side of it
 EYE = 7  # modules of a finder eye's side

@@ -6,11 +6,11 @@ only where pixels are blended, for gradients and logos. Equal input gives equal 
 
 from dataclasses import dataclass
 
-from qr_service import blend, png, svg
-from qr_service.errors import BadRequest
-from qr_service.shapes import shade_rows
-from qr_service.style import Style
-from qr_service.symbol import Symbol
+from qr_service.engine import blend, png, svg
+from qr_service.engine.shapes import shade_rows
+from qr_service.engine.style import Style
+from qr_service.engine.symbol import Symbol
+from qr_service.errors import BadField
 
 MAX_WIDTH = 4096  # pixels
 PLAIN = Style()
@@ -29,7 +29,7 @@ class Image:
 def render(symbol: Symbol, style: Style = PLAIN) -> Image:
     """The image of a symbol.
 
-    Raises BadRequest when it would be wider than MAX_WIDTH, or a shape too small.
+    Raises BadField when it would be wider than MAX_WIDTH, or a shape too small.
     """
     width = _width(symbol, style)
     if style.format == "svg":
@@ -51,21 +51,19 @@ def _width(symbol: Symbol, style: Style) -> int:
     modules = symbol.size + 2 * style.border
     width = modules * style.module_size
     if width > MAX_WIDTH:
-        raise BadRequest(
-            "out_of_range",
+        raise BadField(
+            "module_size",
+            style.module_size,
+            f"1..{MAX_WIDTH // modules} for this data and border",
             f"The image would be {width} pixels wide ({modules} modules of "
             f"{style.module_size}); at most {MAX_WIDTH} are allowed.",
-            field="module_size",
-            received=style.module_size,
-            allowed=f"1..{MAX_WIDTH // modules} for this data and border",
         )
     shaped = style.shape != "square" and style.format == "png"
     if shaped and style.module_size < LEAST_SHAPED:
-        raise BadRequest(
-            "out_of_range",
+        raise BadField(
+            "module_size",
+            style.module_size,
+            f"{LEAST_SHAPED}..40 for shape {style.shape}",
             f"{style.shape} modules need at least {LEAST_SHAPED} pixels each.",
-            field="module_size",
-            received=style.module_size,
-            allowed=f"{LEAST_SHAPED}..40 for shape {style.shape}",
         )
     return width

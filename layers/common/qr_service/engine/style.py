@@ -1,16 +1,22 @@
 """How a symbol is drawn: the part of a request that concerns its looks."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+# The choices of a request's fields, each written once.
+Format = Literal["png", "svg"]
 Shape = Literal["square", "rounded", "circle", "gapped"]
+GradientType = Literal["linear", "radial"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+GRADIENT_TYPES: tuple[GradientType, ...] = get_args(GradientType)
 
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
     """The dark colour changes into `to`: from top to bottom, or from the centre."""
 
-    type: Literal["linear", "radial"]
+    type: GradientType
     to: str
 
 
@@ -23,7 +29,7 @@ class Style:
     `logo_size` the side of the square it gets, as a fraction of the symbol's.
     """
 
-    format: Literal["png", "svg"] = "png"
+    format: Format = "png"
     module_size: int = 10
     border: int = 4
     dark: str = "#000000"

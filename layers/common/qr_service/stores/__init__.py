@@ -1,0 +1,1 @@
+"""PostgreSQL, S3 and Valkey, and the signature that opens them."""

@@ -1,0 +1,197 @@
+"""One connection to PostgreSQL for each execution environment, with its retry.
+
+A statement waits for at most TIMEOUT seconds, whatever the network does. A connection
+that turns out to be lost (after a freeze, a failover, a kill) is replaced and the
+statement is sent once more, so each statement given to `run` has to be safe to repeat.
+"""
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+
+from qr_service.config import Settings
+from qr_service.errors import DatabaseUnavailable
+from qr_service.stores.sigv4 import iam_token
+from qr_service.telemetry import SafeError, describe, logger
+
+TIMEOUT = 5.0  # seconds; the role's own statement_timeout is just below
+# Seconds after which an unused connection is replaced: its peer may have gone silently
+# while the environment was frozen, and finding out would take TIMEOUT.
+IDLE = 300.0
+# Of `connect_with_retries`, in seconds.
+_RETRY_FOR, _PAUSE = 60.0, 3.0
+_LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError)
+
+Row = tuple[Any, ...]
+Cursor = extensions.cursor
+
+
+class Database:
+    """The connection, opened at the first statement and replaced when it is lost."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._connection: extensions.connection | None = None
+        self._used_at = 0.0
+
+    def ping(self) -> None:
+        """Raise DatabaseUnavailable unless the database answers."""
+        self.run("SELECT 1", {})
+
+    def run(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
+        """Return the rows of one statement, which is a transaction of its own.
+
+        | outcome of a try                         | what follows                    |
+        |------------------------------------------|---------------------------------|
+        | rows, or none                            | they are returned               |
+        | no connection                            | DatabaseUnavailable             |
+        | the server has become read-only          | reconnect, send once more       |
+        | the connection is lost after sending     | reconnect, send once more       |
+        | no answer within TIMEOUT                 | DatabaseUnavailable             |
+        | refused, and the connection still works  | DatabaseUnavailable             |
+        | any other psycopg2.Error, nothing lost   | it is raised                    |
+        | any other psycopg2.Error, after a loss   | DatabaseUnavailable             |
+
+        `maybe_executed` of DatabaseUnavailable is true once a try was sent whose
+        outcome is unknown: the connection was lost, or no answer came.
+        """
+        sent = False
+        for _ in range(2):
+            try:
+                connection = self._connect()
+            except _LOST as error:
+                logger.warning("database does not answer", **describe(error))
+                raise DatabaseUnavailable(maybe_executed=sent) from None
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement, parameters)
+                    return cursor.fetchall() if cursor.description else []
+            except psycopg2.errors.ReadOnlySqlTransaction as error:
+                # A writer that was demoted: the next connection finds the new one.
+                logger.warning("database is read-only", **describe(error))
+                connection.close()
+            except _LOST as error:
+                logger.warning("database connection lost", **describe(error))
+                if not connection.closed:  # an answer: refused, and rolled back
+                    raise DatabaseUnavailable(maybe_executed=sent) from None
+                sent = True
+                if isinstance(error, TimeoutError):
+                    break
+            except psycopg2.Error as error:
+                if not sent:
+                    raise
+                logger.warning("database refused a repetition", **describe(error))
+                break
+        raise DatabaseUnavailable(maybe_executed=sent)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """Run a transaction that commits at the end of the block, or not at all."""
+        self.ping()  # replaces a lost connection, while nothing is at stake
+        connection = self._connect()
+        try:
+            connection.autocommit = False
+            with connection, connection.cursor() as cursor:
+                yield cursor
+            connection.autocommit = True
+        except _LOST as error:
+            logger.warning("database connection lost", **describe(error))
+            connection.close()
+            raise DatabaseUnavailable(maybe_executed=True) from None
+        except BaseException:
+            connection.close()
+            raise
+
+    def _connect(self) -> extensions.connection:
+        """Return the connection; a new one if it is closed or was idle for IDLE."""
+        now = time.monotonic()
+        if self._connection is not None and now - self._used_at > IDLE:
+            self._connection.close()
+        self._used_at = now
+        if self._connection is None or self._connection.closed:
+            extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
+            self._connection = connect(self._settings)
+            self._connection.autocommit = True
+        return self._connection
+
+
+def connect(settings: Settings) -> extensions.connection:
+    """Return a new connection; with IAM its password is a token of 15 minutes.
+
+    Only parameters that RDS Proxy accepts and that do not pin: the statement timeout
+    is set on the role. Raises psycopg2.OperationalError.
+    """
+    options: dict[str, Any] = {
+        "connect_timeout": int(TIMEOUT),
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(TIMEOUT * 1000),
+        "application_name": "qr-service",
+    }
+    if settings.database_auth == "iam":
+        options |= {
+            "password": _token(settings),
+            "sslmode": "verify-full",
+            "sslrootcert": settings.ca_bundle,
+        }
+    connection: extensions.connection = psycopg2.connect(
+        settings.database_url, **options
+    )
+    return connection
+
+
+def connect_with_retries(
+    settings: Settings, seconds_left: Callable[[], float]
+) -> extensions.connection:
+    """Return a new connection whose statements may take up to `seconds_left()`.
+
+    That limit then holds for all connections of this process. With IAM, connecting is
+    retried for a minute, or as long as there is time: a role that was created just now
+    is not known everywhere yet. Raises SafeError, with libpq's reason: which user was
+    refused where, and why.
+    """
+    extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
+    retry_for = _RETRY_FOR if settings.database_auth == "iam" else 0.0
+    deadline = time.monotonic() + min(retry_for, seconds_left() - TIMEOUT)
+    while True:
+        try:
+            connection = connect(settings)
+            break
+        except _LOST as error:
+            if time.monotonic() >= deadline:
+                reason = " ".join(str(error).split())
+                raise SafeError(f"cannot connect to the database: {reason}") from None
+            logger.warning("database does not answer", **describe(error))
+            time.sleep(_PAUSE)
+    extensions.set_wait_callback(lambda connection: _wait(connection, seconds_left()))
+    return connection
+
+
+def _token(settings: Settings) -> str:
+    target = extensions.parse_dsn(settings.database_url)
+    return iam_token(
+        "rds-db",
+        f"{target['host']}:{target.get('port', 5432)}",
+        {"DBUser": target["user"]},
+        region=settings.aws_region,
+    )
+
+
+def _wait(connection: extensions.connection, seconds: float) -> None:
+    """Wait for an answer, for `seconds` at most (psycopg2's wait callback)."""
+    deadline = time.monotonic() + seconds
+    while (state := connection.poll()) != extensions.POLL_OK:
+        poller = select.poll()
+        reading = state == extensions.POLL_READ
+        poller.register(
+            connection.fileno(), select.POLLIN if reading else select.POLLOUT
+        )
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not poller.poll(remaining * 1000):
+            raise TimeoutError("PostgreSQL did not answer in time")

@@ -1,0 +1,182 @@
+"""The table of codes: every statement that the service runs on it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from qr_service.codes import Code
+from qr_service.errors import DatabaseUnavailable
+from qr_service.stores.database import Cursor, Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A code as it is first written: where its image is, what it says, who owns it.
+
+    `request_digest` and `answer` are stored only with an `idempotency_key`.
+    """
+
+    code: Code
+    owner: str
+    data: str
+    options: dict[str, Any]
+    created_at: datetime
+    idempotency_key: str | None
+    request_digest: bytes
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """The answer to the first request with an Idempotency-Key."""
+
+    qr_id: str
+    expires_at: datetime
+    request_digest: bytes
+    answer: dict[str, Any]
+
+
+class CodeTable:
+    """The codes and their tombstones, over one database connection."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    _FIND = """
+        SELECT expires_at, coalesce(object_key, ''), coalesce(content_type, '')
+        FROM qr_codes WHERE id = %(id)s
+    """
+
+    def find(self, qr_id: str) -> Code | None:
+        """Return the code or its tombstone; None if there is neither."""
+        rows = self.database.run(self._FIND, {"id": qr_id})
+        return Code(qr_id, *rows[0]) if rows else None
+
+    _FIND_ANSWER = """
+        SELECT id, expires_at, request_digest, answer FROM qr_codes
+        WHERE owner = %(owner)s AND idempotency_key = %(key)s
+    """
+
+    def find_answer(
+        self, owner: str, idempotency_key: str | None
+    ) -> EarlierAnswer | None:
+        """Return the answer that this owner's key stands for, expired or not."""
+        parameters = {"owner": owner, "key": idempotency_key}
+        rows = self.database.run(self._FIND_ANSWER, parameters)
+        if not rows:
+            return None
+        qr_id, expires_at, digest, answer = rows[0]
+        return EarlierAnswer(qr_id, expires_at, bytes(digest), answer)
+
+    _FREE_KEY = """
+        UPDATE qr_codes SET idempotency_key = NULL, request_digest = NULL, answer = NULL
+        WHERE id = %(id)s
+    """
+
+    def free_key(self, qr_id: str) -> None:
+        """Free the key of an expired code, before the cleanup erases it."""
+        self.database.run(self._FREE_KEY, {"id": qr_id})
+
+    _INSERT = """
+        INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
+            created_at, expires_at, idempotency_key, request_digest, answer)
+        VALUES (%(id)s, %(owner)s, %(data)s, %(options)s, %(object_key)s,
+            %(content_type)s, %(created_at)s, %(expires_at)s, %(key)s, %(digest)s,
+            %(answer)s)
+        ON CONFLICT DO NOTHING RETURNING id
+    """
+    _EXISTS = "SELECT 1 FROM qr_codes WHERE id = %(id)s"
+
+    def insert(self, record: Record) -> bool:
+        """Return whether the row exists now; False if its Idempotency-Key was taken.
+
+        Raises DatabaseUnavailable; if its `maybe_executed` is true, the row may exist.
+        """
+        code = record.code
+        keyed = record.idempotency_key is not None
+        parameters = {
+            "id": code.qr_id,
+            "owner": record.owner,
+            "data": record.data,
+            "options": json.dumps(record.options),
+            "object_key": code.object_key,
+            "content_type": code.content_type,
+            "created_at": record.created_at,
+            "expires_at": code.expires_at,
+            "key": record.idempotency_key,
+            "digest": record.request_digest if keyed else None,
+            "answer": json.dumps(record.answer) if keyed else None,
+        }
+        if self.database.run(self._INSERT, parameters):
+            return True
+        # A conflict on the id means that the first of two tries was committed.
+        try:
+            return bool(self.database.run(self._EXISTS, {"id": code.qr_id}))
+        except DatabaseUnavailable:
+            raise DatabaseUnavailable(maybe_executed=True) from None
+
+    _LOCK_EXPIRED = """
+        SELECT id, expires_at, object_key FROM qr_codes
+        WHERE expires_at <= now() AND erased_at IS NULL
+            AND (expires_at, id) > (%(expires_at)s, %(id)s)
+        ORDER BY expires_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    """
+
+    @staticmethod
+    def lock_expired(
+        cursor: Cursor, after: tuple[datetime, str], limit: int
+    ) -> list[Row]:
+        """Return up to `limit` expired rows after `after`, locked.
+
+        `after` is (expires_at, id), a row is (id, expires_at, object_key). Rows that
+        another run has locked are skipped.
+        """
+        expires_at, qr_id = after
+        cursor.execute(
+            CodeTable._LOCK_EXPIRED,
+            {"expires_at": expires_at, "id": qr_id, "limit": limit},
+        )
+        return cursor.fetchall()
+
+    _ERASE = """
+        UPDATE qr_codes SET erased_at = now(), owner = NULL, data = NULL,
+            options = NULL, object_key = NULL, content_type = NULL,
+            idempotency_key = NULL, request_digest = NULL, answer = NULL
+        WHERE id = ANY(%(ids)s::uuid[])
+    """
+
+    @staticmethod
+    def erase(cursor: Cursor, ids: Sequence[str]) -> None:
+        """Turn rows into tombstones: only the id and the moments stay."""
+        cursor.execute(CodeTable._ERASE, {"ids": list(ids)})
+
+    _BACKLOG = """
+        SELECT count(*), coalesce(extract(epoch FROM now() - min(expires_at)), 0)
+        FROM (
+            SELECT expires_at FROM qr_codes
+            WHERE expires_at <= now() AND erased_at IS NULL
+            ORDER BY expires_at, id LIMIT %(limit)s
+        ) AS expired
+    """
+
+    def backlog(self, limit: int) -> tuple[int, int]:
+        """Return how many codes have expired and are not erased, up to `limit`.
+
+        And the age of the backlog: whole seconds since the oldest of them expired, 0
+        if there is none.
+        """
+        count, seconds = self.database.run(self._BACKLOG, {"limit": limit})[0]
+        return count, int(seconds)
+
+    _PURGE = """
+        DELETE FROM qr_codes WHERE id IN (
+            SELECT id FROM qr_codes WHERE erased_at <= now() - %(age)s
+            ORDER BY erased_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+        RETURNING id
+    """
+
+    def purge(self, age: timedelta, limit: int) -> int:
+        """Delete up to `limit` tombstones older than `age`; return how many."""
+        return len(self.database.run(self._PURGE, {"age": age, "limit": limit}))
