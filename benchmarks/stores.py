@@ -13,9 +13,8 @@ import psycopg2
 from qr_service.stores import migrations
 
 from benchmarks.measure import Budget, Row
-from local.processes import free_port
 from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
-from tests.environment import ENVIRONMENT
+from tests.support.environment import ENVIRONMENT
 
 BUDGETS = {
     "generate": Budget("share", 0.5, 0.25),
@@ -48,10 +47,10 @@ def stores(folder: Path, keys: Iterable[str] = ()) -> Iterator[dict[str, str]]:
     S3 starts with an object a key: MiniStack takes any file for one that it finds in
     its folder, which takes a tenth of the time of a request.
     """
-    postgresql = PostgreSQL(folder / "postgresql", free_port())
-    valkey = Valkey(folder / "valkey", free_port())
-    s3 = S3(folder / "s3", free_port())
-    objects = s3.folder / "objects" / "000000000000" / BUCKET
+    postgresql = PostgreSQL(folder / "postgresql")
+    valkey = Valkey(folder / "valkey")
+    s3 = S3(folder / "s3")
+    objects = s3.objects / "000000000000" / BUCKET
     for key in keys:
         path = objects / key
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,16 @@
-"""Makes the pictures of README.md with a running service.
+"""Renews the pictures of docs/api.md with a running service.
 
 `make run`, and beside it
 
-    sh local/venv.sh python docs/pictures.py http://127.0.0.1:3000
+    sh local/venv.sh python -m docs.pictures http://127.0.0.1:3000
 """
 
 import base64
-import json
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+
+from local import http
 
 FOLDER = Path(__file__).parent / "pictures"
 LOGO = base64.b64encode((FOLDER / "mark.png").read_bytes()).decode()
@@ -35,13 +35,11 @@ COMMON = {"data": "https://example.com/menu", "module_size": 6}
 
 
 def main(address: str) -> None:
-    """Asks for each picture, fetches it and writes it to its file."""
+    """Request each picture, fetch it and write it to its file."""
     for name, fields in PICTURES.items():
-        body = json.dumps({**COMMON, **fields}).encode()
-        with urlopen(Request(f"{address}/generate", body)) as answer:  # noqa: S310
-            location = answer.headers["Location"]
-        with urlopen(f"{address}{location}?redirect=1") as image:  # noqa: S310
-            (FOLDER / name).write_bytes(image.read())
+        made = http.post(f"{address}/generate", {**COMMON, **fields})
+        found = http.get(f"{address}{made.headers['Location']}")
+        (FOLDER / name).write_bytes(http.get(found.json["qr_code"]).body)
 
 
 if __name__ == "__main__":

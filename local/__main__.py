@@ -1,17 +1,22 @@
-"""python -m local run | sam-local | invoke ... | cleanup | migrate: see --help."""
+"""python -m local run | sam-local | invoke | cleanup | migrate | psql: see --help."""
 
 import argparse
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.containers.stack import ContainerAPI
+from psycopg2.extensions import parse_dsn
+
 from local.processes import LocalError, free_port
-from local.stack import API, PROJECT, Busy, Stack, holding, recorded
+from local.project import ROOT
+from local.servers import postgresql_programs
+from local.stack import API, Busy, Stack, holding, recorded
 from local.supervisor import say, supervise
 
 DATA = '{"data":"https://example.com","expiration_hours":24}'
@@ -26,8 +31,8 @@ def run(state: Path, port: int, api: type[API] = API) -> None:
         if port and free_port(port) != port:
             other = f"Choose another: make {api.target} PORT={port + 1}"
             raise LocalError(f"Port {port} is in use. {other}")
-        stack = Stack(state, port, api)
-        stack.record(None)
+        stack = Stack(state, api)
+        stack.prepare(port)
         try:
             stack.start(lambda what: say(f"{time.monotonic() - began:5.1f} s  {what}"))
             print(f"Serving {stack.url}  (Ctrl-C stops it; logs: {stack.logs})")
@@ -37,28 +42,28 @@ def run(state: Path, port: int, api: type[API] = API) -> None:
             say("Stopping ...")
         finally:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                # The kernel ends the children with us.
+                # The kernel ends the children together with us.
                 signal.signal(number, lambda *_: os._exit(130))
             stack.stop()
 
 
 @contextmanager
 def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
-    """Yield the folder's running stack, or one with its stores started for now."""
+    """Yield the folder's running stack, or one whose stores run for the moment."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             with holding(state):
                 stack = Stack(state)
                 try:
-                    stack.record(None)
+                    stack.prepare()
                     stack.start_stores()
                     yield stack
                 finally:
                     stack.stop()
                 return
         except Busy:
-            # `run` serves, is about to, or somebody else's occasional stack ends soon.
+            # `run` serves or is about to, or another command's stack ends soon.
             if recorded(state).get("url"):
                 yield Stack(state)
                 return
@@ -68,16 +73,34 @@ def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
 
 
 def invoke(state: Path, function: str, event: str) -> None:
-    """Print the answer of one function to one event, and nothing else."""
+    """Print a function's answer to an event, and nothing else."""
     with any_stack(state) as stack:
         if function != "migrate" and not recorded(state).get("url"):
             stack.invoke("migrate", "apply")
         print(stack.invoke(function, event))
 
 
+def psql(state: Path, arguments: Sequence[str]) -> int:
+    """Open the database as its administrator; return psql's exit code."""
+    with any_stack(state) as stack:
+        variables = json.loads(stack.api.variables.read_text())
+        login = parse_dsn(variables["MigrateFunction"]["DATABASE_URL"])
+        # In the environment, where `ps` does not show the password.
+        names = {"user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+        names |= {"host": "PGHOST", "port": "PGPORT"}
+        environment = {names[name]: value for name, value in login.items()}
+        # Ctrl-C cancels a statement of psql; it does not end us.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        program = str(postgresql_programs() / "psql")
+        command = [program, "--no-psqlrc", *arguments]
+        return subprocess.run(
+            command, env=os.environ | environment, check=False
+        ).returncode
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
     return int(text)
 
 
@@ -87,7 +110,7 @@ def main() -> int:
     parser.add_argument(
         "--state",
         type=Path,
-        default=PROJECT / ".local",
+        default=ROOT / ".local",
         help="folder of data, passwords and logs (default: .local)",
     )
     commands = parser.add_subparsers(dest="command", required=True)
@@ -102,8 +125,10 @@ def main() -> int:
     command = commands.add_parser("invoke", help="run a function with an event")
     command.add_argument("function", help="a folder of functions/")
     command.add_argument("event", help="the name of a file in events/FUNCTION/")
-    commands.add_parser("cleanup", help="erase what has expired, now")
+    commands.add_parser("cleanup", help="erase expired codes now")
     commands.add_parser("migrate", help="apply the migrations that are missing")
+    command = commands.add_parser("psql", help="open the database")
+    command.add_argument("arguments", nargs="*", help="of psql, after --")
     given = parser.parse_args()
     state = given.state.absolute()
     try:
@@ -111,6 +136,9 @@ def main() -> int:
             case "run":
                 run(state, given.port)
             case "sam-local":
+                # Its client of the engine takes 0.2 s to import.
+                from local.containers.api import ContainerAPI  # noqa: PLC0415
+
                 run(state, given.port, ContainerAPI)
             case "invoke":
                 invoke(state, given.function, given.event)
@@ -118,6 +146,8 @@ def main() -> int:
                 invoke(state, "cleanup", "manual")
             case "migrate":
                 invoke(state, "migrate", "apply")
+            case "psql":
+                return psql(state, given.arguments)
     except LocalError as error:
         say(str(error))
         return 1

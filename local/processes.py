@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive their parent, and what to know about them.
+"""Child processes that end with their parent, and what to know about them.
 
 Linux only: parent-death signals and /proc.
 """
@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import IO
 
 # A parent-death signal fires when the *thread* that forked ends, so every child is
-# forked by this one thread, which lives as long as the process.
+# forked by this one thread, which lasts as long as the process.
 _FORKER = ThreadPoolExecutor(1, thread_name_prefix="forker")
 
 
 class LocalError(Exception):
-    """What went wrong and what to do about it, in words for the terminal."""
+    """A failure, and what to do about it, in words for the terminal."""
 
 
-def dying_with_parent(
+def with_parent_death_signal(
     command: Sequence[str], death_signal: signal.Signals = signal.SIGKILL
 ) -> list[str]:
-    """Return `command` wrapped so that the kernel signals it when its parent dies.
+    """Return `command` wrapped so that the kernel signals it when its parent ends.
 
     setpriv sets the signal and replaces itself by the command: the pid stays. It has to
-    stand after anything that changes credentials, which clears the signal.
+    come after anything that changes credentials, which clears the signal.
     """
     return ["setpriv", "--pdeathsig", death_signal.name[3:], "--", *command]
 
@@ -47,14 +47,14 @@ def spawn(
     """Start `command` in a session of its own, out of reach of the terminal's Ctrl-C.
 
     `prefix` is a command that changes credentials and then executes its arguments.
-    Output goes to `log`, standard output to `stdout` where that is given.
+    Output goes to `log`, standard output to `stdout` if that is given.
     """
-    # A parent that died before setpriv ran sends no signal: then the shell stops here.
+    # A parent that ended before setpriv ran sends no signal: then the shell stops here.
     guard = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
-    wrapped = [*prefix, *dying_with_parent([*guard, *command], death_signal)]
+    guarded = with_parent_death_signal([*guard, *command], death_signal)
     return _FORKER.submit(
         subprocess.Popen,
-        wrapped,
+        [*prefix, *guarded],
         env=env,
         cwd=cwd,
         stdin=subprocess.DEVNULL,
@@ -64,14 +64,12 @@ def spawn(
     ).result()
 
 
-def end(
-    process: subprocess.Popen[bytes], stop: signal.Signals, patience: float
-) -> None:
-    """Ask a process to stop; after `patience` seconds kill it and its descendants."""
+def end(process: subprocess.Popen[bytes], stop: signal.Signals, seconds: float) -> None:
+    """Signal a process to stop; after `seconds` kill it and its descendants."""
     family = [process.pid, *descendants(process.pid)]
     process.send_signal(stop)
     try:
-        process.wait(patience)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         family += descendants(process.pid)
     kill(family)
@@ -79,7 +77,7 @@ def end(
 
 
 def kill(pids: Sequence[int]) -> None:
-    """Kill those of the processes that are alive."""
+    """Kill those of the processes that still run."""
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -101,12 +99,12 @@ def descendants(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
+    """Return whether a process exists and is not a zombie."""
     return bool((status := _status(pid)) and status[0] != "Z")
 
 
 def _status(pid: int) -> list[str]:
-    """Return state, parent pid and so on, as proc(5) lists them; [] when gone."""
+    """Return state, parent pid and so on, as proc(5) lists them; [] if it has ended."""
     try:
         # The name before them is in parentheses and may itself hold any character.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -115,9 +113,9 @@ def _status(pid: int) -> list[str]:
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return `preferred` when nothing listens there, else any free loopback port.
+    """Return `preferred` if nothing listens there, otherwise any free loopback port.
 
-    Such a port is nobody else's for a minute: the kernel gives out none that has a
+    For a minute nobody else gets such a port: the kernel gives out none that has a
     connection in TIME_WAIT, but a server that sets SO_REUSEADDR, as all of ours do, may
     listen there. Without that, processes that look at the same moment find the same.
     """
@@ -132,7 +130,7 @@ def free_port(preferred: int = 0) -> int:
         if not preferred:
             probe.listen(1)
             with socket.create_connection(address):
-                probe.accept()[0].close()  # who closes first has the TIME_WAIT
+                probe.accept()[0].close()  # the side that closes first has TIME_WAIT
         return address[1]
 
 
@@ -147,7 +145,7 @@ def wait_until(ready: Callable[[], bool], seconds: float, pause: float = 0.02) -
 
 
 def listening(port: int) -> bool:
-    """Tell whether a loopback port accepts connections."""
+    """Return whether a loopback port accepts connections."""
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
@@ -156,6 +154,6 @@ def listening(port: int) -> bool:
 
 
 def require(*tools: str) -> None:
-    """Raise LocalError when a system tool is missing."""
+    """Raise LocalError if a system tool is missing."""
     if missing := [tool for tool in tools if not shutil.which(tool)]:
         raise LocalError(f"Not on PATH: {', '.join(missing)} (package util-linux).")

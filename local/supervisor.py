@@ -1,4 +1,4 @@
-"""Keeps a started stack alive: restarts what dies, runs the cleanup on its schedule."""
+"""Keeps a started stack alive: restarts servers, runs the cleanup on its schedule."""
 
 import signal
 import subprocess
@@ -9,35 +9,35 @@ from local.processes import LocalError, end
 from local.servers import Server
 from local.stack import Stack, cleanup_interval
 
-FIRST_PAUSE = 3.0  # seconds before a dead server is started again, doubled each time
+FIRST_PAUSE = 3.0  # seconds before a server is started again, doubled each time
 LONGEST_PAUSE = 30.0
-STEADY = 60.0  # seconds of life after which earlier deaths are forgotten
+STEADY = 60.0  # seconds of running after which earlier failures are forgotten
 
 
 def say(message: str) -> None:
-    """Tell the developer; standard output is for results."""
+    """Print a message on standard error; standard output is for results."""
     print(message, file=sys.stderr, flush=True)
 
 
 class Watch:
-    """One server: when to start it again, after how many deaths."""
+    """One server: whether it has ended, and when to start it again."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.pause = FIRST_PAUSE
-        self.since = time.monotonic()  # of its start, or of its death
-        self.dead = False
+        self.since = time.monotonic()  # its start, or its end
+        self.ended = False
 
     def look(self) -> bool:
-        """Restart the server when its time has come; return whether that was done."""
+        """Restart the server if it is due; return whether that was done."""
         now = time.monotonic()
         if self.server.running:
             if now - self.since > STEADY:
                 self.pause = FIRST_PAUSE
             return False
-        if not self.dead:
-            self.dead, self.since = True, now
-            say(f"{self.server.name} died; starting it again in {self.pause:.0f} s")
+        if not self.ended:
+            self.ended, self.since = True, now
+            say(f"{self.server.name} ended; starting it again in {self.pause:.0f} s")
         if now - self.since < self.pause:
             return False
         self.pause = min(self.pause * 2, LONGEST_PAUSE)
@@ -47,7 +47,7 @@ class Watch:
             self.since = time.monotonic()
             say(f"{error}\n  next attempt in {self.pause:.0f} s")
             return False
-        self.dead, self.since = False, time.monotonic()
+        self.ended, self.since = False, time.monotonic()
         say(f"{self.server.name} is back")
         return True
 
@@ -63,7 +63,7 @@ class Schedule:
         self.run: subprocess.Popen[bytes] | None = None
 
     def look(self) -> None:
-        """Start the cleanup when it is due and report one that has ended."""
+        """Start the cleanup if it is due, and report one that has ended."""
         if self.run is not None and self.run.poll() is not None:
             lines = self.log.read_text(errors="replace").splitlines()
             say(f"cleanup: {lines[-1] if lines else 'no answer'}")
@@ -74,7 +74,7 @@ class Schedule:
                 self.run = self.stack.spawn_invoke("cleanup", "scheduled", log)
 
     def stop(self) -> None:
-        """End a running cleanup; a later one takes up what it leaves."""
+        """End a running cleanup; a later one continues with what it leaves."""
         if self.run is not None:
             end(self.run, signal.SIGTERM, 5)
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.environment import ENVIRONMENT
+from tests.support.environment import ENVIRONMENT
 
 # Before any other import: loggers and metrics read the environment as they are made,
 # and neither the developer's own AWS settings nor anybody else's may leak in.
@@ -15,7 +15,7 @@ os.environ.update(ENVIRONMENT)
 
 from qr_service.telemetry import logger  # noqa: E402
 
-from tests.transcript import transcript  # noqa: E402
+from tests.support.transcript import transcript  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)

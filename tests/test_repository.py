@@ -19,9 +19,16 @@ from qr_service.config import Settings
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.errors import BadRequest
 
-from tests import readme
-from tests.environment import ENVIRONMENT
-from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, read
+from tests.support import tables
+from tests.support.environment import ENVIRONMENT
+from tests.support.template import (
+    FUNCTIONS,
+    PARAMETERS,
+    RESOURCES,
+    ROOT,
+    TEMPLATE,
+    read,
+)
 
 # Read by Powertools itself, not by Settings.
 POWERTOOLS = {
@@ -250,7 +257,7 @@ def test_the_model_and_the_function_have_the_same_defaults():
 
 
 README_ROWS = {
-    name: row for row in readme.rows("field") for name in readme.quoted(row[0])
+    name: row for row in tables.rows("field") for name in tables.quoted(row[0])
 }
 
 
@@ -407,31 +414,48 @@ def test_every_architecture_has_its_layer():
     assert makefiles == set(PARAMETERS["Architecture"]["AllowedValues"])
 
 
+# ------------------------------------------------------------------- requirements
+
+LISTS = sorted(path.stem for path in (ROOT / "requirements").glob("*.in"))
+
+
+def pins(name: str) -> dict[str, str]:
+    """Versions in one of the lists, by the one spelling of a name (PEP 503)."""
+    found = re.findall(
+        r"^([\w.-]+)(?:\[\w+\])?==([\w.]+)", read(f"requirements/{name}"), re.MULTILINE
+    )
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_pinned_with_hashes_and_without_addresses(name):
+    text = read(f"requirements/{name}.txt")
+    assert "://" not in text
+    for entry in re.split(r"\n(?=[\w])", text.split("make requirements\n")[1]):
+        assert re.match(r"[\w.-]+(\[[\w,]+\])?==[\w.]+ ", entry), entry
+        assert "--hash=sha256:" in entry, entry
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_holds_what_its_source_requires(name):
+    assert pins(f"{name}.in").items() <= pins(f"{name}.txt").items(), (
+        f"requirements/{name}.in has changed: run `make requirements`"
+    )
+
+
+def test_development_uses_the_versions_of_the_layer():
+    assert pins("layer.txt").items() <= pins("dev.txt").items()
+    link = ROOT / "layers/dependencies/requirements.txt"
+    assert link.resolve() == ROOT / "requirements/layer.txt"
+
+
 def test_the_layer_leaves_out_what_lambda_brings():
-    names = set(re.findall(r"^([\w-]+)==", read(REQUIREMENTS[0]), re.MULTILINE))
+    names = pins("layer.txt").keys()
     assert names
     assert not names & {"boto3", "botocore", "s3transfer", "urllib3"}
 
 
-REQUIREMENTS = [
-    "layers/dependencies/requirements.txt",
-    "requirements-dev.txt",
-    "constraints.txt",
-    "local/requirements-checkov.txt",
-    "local/requirements-lambda.txt",
-    "local/requirements-pipeline.txt",
-    "local/requirements-s3.txt",
-]
-
-
-@pytest.mark.parametrize("name", REQUIREMENTS)
-def test_every_requirement_is_pinned(name):
-    lines = [line.split("#")[0].strip() for line in read(name).splitlines()]
-    loose = [
-        line
-        for line in lines
-        if line
-        and not line.startswith("-r ")
-        and not re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", line)
-    ]
-    assert loose == []
+def test_every_list_is_compiled_by_the_same_script():
+    script = read("requirements/compile.sh")
+    assert sorted(re.findall(r"^compile (\w+) ", script, re.MULTILINE)) == LISTS
+    assert {path.stem for path in (ROOT / "requirements").glob("*.txt")} == set(LISTS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.template import (
+from tests.support.template import (
     FUNCTIONS,
     PARAMETERS,
     RESOURCES,

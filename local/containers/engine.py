@@ -1,8 +1,4 @@
-"""The container engine, and the image that functions run in.
-
-The image is AWS's own where the engine has it or can have it; else the stand-in that
-`python -m local.image` makes of this machine.
-"""
+"""The container engine, and the image that functions run in, which is AWS's own."""
 
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -11,11 +7,10 @@ from pathlib import Path
 from docker import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
-from local.layers import host
 from local.processes import LocalError
+from local.project import architecture
 
-IMAGE = f"public.ecr.aws/lambda/python:3.13-{host()}"
-STAND_IN = "qr-service/lambda-python:3.13"
+IMAGE = f"public.ecr.aws/lambda/python:3.13-{architecture()}"
 LOCKS = "locks"  # of SAM, in the state folder
 LABEL = "qr-service.state"  # on each container: the state folder it belongs to
 
@@ -36,29 +31,26 @@ def engine() -> DockerClient:
 
 
 def image_options(client: DockerClient) -> list[str]:
-    """Return SAM's options for an image that is there; [] when there is none.
+    """Return SAM's options for an image that exists; [] if it does not.
 
-    Without them SAM would ask the registry each time, and pull without a word.
+    Without them SAM would ask the registry each time, and pull silently.
     """
-    if _has(client, IMAGE):
-        return ["--skip-pull-image"]
-    if _has(client, STAND_IN):
-        return ["--skip-pull-image", "--invoke-image", STAND_IN]
-    return []
+    try:
+        client.images.get(IMAGE)
+    except ImageNotFound:
+        return []
+    return ["--skip-pull-image"]
 
 
 def require_image(client: DockerClient, say: Callable[[str], None]) -> None:
-    """Pull the image where there is none, and say so."""
+    """Pull the image unless it exists, and say so."""
     if image_options(client):
         return
     say(f"Pulling {IMAGE}, once ...")
     try:
         client.images.pull(IMAGE)
     except DockerException as error:
-        raise LocalError(
-            f"{IMAGE} cannot be pulled: {error}\n  Without a registry:"
-            " `sh local/venv.sh python -m local.image` makes a stand-in for it."
-        ) from error
+        raise LocalError(f"{IMAGE} cannot be pulled: {error}") from error
 
 
 def remove_containers(state: Path) -> None:
@@ -70,11 +62,3 @@ def remove_containers(state: Path) -> None:
         ):
             with suppress(DockerException):  # SAM may be removing it, too
                 container.remove(force=True)
-
-
-def _has(client: DockerClient, image: str) -> bool:
-    try:
-        client.images.get(image)
-    except ImageNotFound:
-        return False
-    return True

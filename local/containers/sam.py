@@ -3,8 +3,8 @@
     python -m local.containers.sam STATE local start-api ...
 
 SAM itself ignores `--docker-network host`. Here a function's container shares the
-host's network, so that it reaches the servers on 127.0.0.1 under the addresses that
-everybody else uses, a presigned URL's among them. STATE is the folder of env.json.
+host's network, so it reaches the servers on 127.0.0.1 under the addresses that all
+others use, a presigned URL's among them. STATE is the folder of env.json.
 """
 
 import json
@@ -20,34 +20,31 @@ from docker.models.containers import Container, ContainerCollection
 from samcli.local.docker.lambda_image import LambdaImage
 
 from local.containers.engine import LABEL, LOCKS
+from local.native_sam import credentials_in, run_cli
 from local.processes import free_port
-from local.sam import run_cli
 
 
 def on_host_network(
     kwargs: dict[str, Any], state: Path, api_port: int
 ) -> dict[str, Any]:
-    """Return what SAM creates a container with, changed for the host's network."""
+    """Return SAM's options of a new container, changed for the host's network."""
     ((_, port),) = kwargs.pop("ports").values()  # where SAM will look for the emulator
     emulator, *options = kwargs["entrypoint"]
     listen = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    # Else a fixed one, which only the first of several containers would get.
+    # The default is a fixed port, which only the first container would get.
     listen += ["--runtime-api-address", f"127.0.0.1:{api_port}"]
-    # SAM overrides with --env-vars only what the template declares. The credentials are
-    # Lambda's own and are not declared, so they are taken from there as well.
     given = json.loads((state / "env.json").read_text())["Parameters"]
-    credentials = {k: v for k, v in given.items() if k.startswith("AWS_")}
     return {
         **kwargs,
         "network_mode": "host",
         "entrypoint": [emulator, *listen, *options],
-        "environment": {**kwargs["environment"], **credentials},
+        "environment": {**kwargs["environment"], **credentials_in(given)},
         "labels": {**kwargs["labels"], LABEL: str(state)},
     }
 
 
 def share_network(state: Path) -> list[Container]:
-    """Make SAM create its containers that way; return the list they will be in."""
+    """Make SAM create its containers that way; return the list that will hold them."""
     create = ContainerCollection.create
     made = []
 
@@ -65,10 +62,10 @@ def share_network(state: Path) -> list[Container]:
 def build_once(folder: Path) -> None:
     """Make SAM build an image of layers once a start, not for each container.
 
-    `folder` is emptied at each start, and holds which image was built for which name:
-    another checkout gives its own the same one.
+    `folder` is emptied at each start, and records which image was built for which
+    name: another checkout's image has the same name.
     """
-    build = LambdaImage._build_image  # noqa: SLF001 - all else of it is to stay
+    build = LambdaImage._build_image  # noqa: SLF001 - the rest of it stays
 
     def build_unless_built(
         images: LambdaImage, base: str, tag: str, *others: Any, **options: Any
@@ -86,29 +83,29 @@ def build_once(folder: Path) -> None:
 
 
 def interrupt_once(*_: object) -> NoReturn:
-    """Interrupt, and let nothing interrupt what is done thereupon.
+    """Interrupt, and ignore further signals during clean-up.
 
-    The death of a parent is told once for each of its threads.
+    The kernel signals the end of a parent once for each of its threads.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main() -> None:
-    """Run the SAM CLI with the arguments behind STATE."""
+    """Run the SAM CLI with the arguments after STATE."""
     state = Path(sys.argv.pop(1))
     made = share_network(state)
     build_once(state / LOCKS)
-    # There SAM keeps its locks, which outlive it when it is killed, and then make
-    # everybody with the same names of layers wait for five minutes.
+    # SAM keeps its locks there. They stay when it is killed, and then everybody with
+    # the same names of layers would wait for five minutes.
     tempfile.tempdir = str(state / LOCKS)
-    # SIGINT is how SAM is told to remove its containers; a shell may have it ignored.
+    # On SIGINT SAM removes its containers; a shell may have set it to be ignored.
     signal.signal(signal.SIGINT, interrupt_once)
     try:
         run_cli()
     finally:
         for container in made:  # SAM forgets one now and then
-            with suppress(DockerException, OSError):  # gone, or the engine is
+            with suppress(DockerException, OSError):  # already removed, or no engine
                 container.remove(force=True)
 
 

@@ -10,15 +10,14 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import redis
 
 from local.processes import alive, descendants, free_port, kill, wait_until
-from tests.database import query
+from local.project import ROOT
+from tests.support.database import query
 
-PROJECT = Path(__file__).parent.parent.parent
 # What a company's proxy, mirror and certificates need.
 NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
 
@@ -50,7 +49,7 @@ class Clone:
         self.log = folder / "make-run.log"
         self.earlier_logs = []
         subprocess.run(
-            ["git", "clone", "--quiet", PROJECT, self.folder], check=True, timeout=60
+            ["git", "clone", "--quiet", ROOT, self.folder], check=True, timeout=60
         )
 
     def environment(self):

@@ -2,14 +2,13 @@
 
 from itertools import product
 
-from qr_service.engine.style import Gradient, Style
+from qr_service.engine.style import FORMATS, SHAPES, Gradient, Style
 from qr_service.engine.symbol import LEVELS, capacity, encode
 
-from tests.logos import random_request
-from tests.scanners import needs_zbar
-from tests.unit.test_logo import check
-from tests.unit.test_styles import SHAPES, proven
-from tests.unit.test_symbol import random_text, stock_rows
+from tests.support.logos import random_request
+from tests.support.proofs import check, proven
+from tests.support.scanners import needs_zbar
+from tests.support.symbols import random_text, stock_rows
 
 
 def test_5000_random_texts_are_those_of_the_standard_package(measured):
@@ -27,7 +26,7 @@ def test_every_style_is_read_at_every_level_of_many_versions(measured):
     for version, level in product((1, 2, 6, 7, 10, 14, 21, 27, 32, 40), LEVELS):
         most = (capacity(version, level) - 4 - (8 if version < 10 else 16)) // 8
         data = ("abcdefghij" * 300)[:most]
-        for form, shape, module_size in product(("png", "svg"), SHAPES, (2, 4, 10)):
+        for form, shape, module_size in product(FORMATS, SHAPES, (2, 4, 10)):
             if (form == "svg" and module_size != 4) or (
                 module_size == 2 and shape != "square"
             ):

@@ -6,8 +6,6 @@ import signal
 import statistics
 import subprocess
 import time
-import urllib.error
-import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from qr_service.engine.readback import read
 
+from local import http
 from local.processes import wait_until
-from tests.logos import data_url, letter
-from tests.scanners import needs_zbar, picture, zbar_reads
+from tests.support.logos import data_url, letter
+from tests.support.scanners import needs_zbar, picture, zbar_reads
 
 DATA = "https://example.com/acceptance"
 SECRETS = {DATA}  # what no log may hold; the tests add to it
@@ -36,22 +35,10 @@ STYLES = {
 
 
 def call(url, body=None, **headers):
-    """Status, headers and body; errors are answers too, redirects are not followed."""
+    """Status, headers and body."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        with OPENER.open(urllib.request.Request(url, data, named), timeout=30) as reply:
-            return reply.status, reply.headers, reply.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
-
-
-OPENER = urllib.request.build_opener(_NoRedirect)
+    answer = http.call("GET" if body is None else "POST", url, body, named)
+    return answer.status, answer.headers, answer.body
 
 
 def generate(running, **headers):

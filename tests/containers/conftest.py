@@ -4,43 +4,22 @@ import gc
 import json
 import os
 import subprocess
-import urllib.error
-import urllib.request
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from local.containers.api import ContainerAPI
 from local.containers.engine import LABEL, engine
-from local.containers.stack import ContainerAPI
+from local.http import post
 from local.processes import LocalError
+from local.project import EVENTS
 from local.stack import find_function
-from tests.database import query
-from tests.e2e.conftest import Launcher
-from tests.examples import RETRIEVED
-from tests.gateway import EVENTS
+from tests.support.database import query
+from tests.support.examples import ALL, CONTAINER_DATA, RETRIEVED
+from tests.support.launcher import Launcher
 
-ALL = sorted(str(f.relative_to(EVENTS).with_suffix("")) for f in EVENTS.glob("*/*"))
-DATA = "https://example.com/containers"
 AT_ONCE = 3  # `sam local invoke`s, each of which takes most of a processor
-
-
-def call(url, body=None, **headers):
-    """Status, headers and body, JSON parsed; redirects are not followed."""
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        request = urllib.request.Request(url, data, headers)
-        with OPENER.open(request, timeout=60) as reply:
-            status, given, content = reply.status, reply.headers, reply.read()
-    except urllib.error.HTTPError as error:
-        status, given, content = error.code, error.headers, error.read()
-    parsed = "json" in given.get("Content-Type", "") and content
-    return status, given, json.loads(content) if parsed else content
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
 
 
 def pytest_sessionstart():
@@ -54,9 +33,6 @@ def pytest_sessionstart():
         gc.collect()  # docker's client leaves a socket open where nobody answers
     if refusal:
         pytest.exit(refusal, 1)
-
-
-OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 class SamLocal(Launcher):
@@ -73,7 +49,7 @@ class SamLocal(Launcher):
 
     @property
     def api(self):
-        return ContainerAPI(self.state / "api", 0, self.state / "env.json")
+        return ContainerAPI(self.state)
 
     def invoke(self, event):
         """Standard output and error of `sam local invoke`; its status is no help."""
@@ -112,7 +88,7 @@ class SamLocal(Launcher):
 @pytest.fixture(scope="session")
 def sam_local(tmp_path_factory):
     launcher = SamLocal(tmp_path_factory.mktemp("sam-local"))
-    launcher.api.prepare()  # however long the image and the first build take
+    launcher.api.build()  # however long the image and the first build take
     launcher.start()
     try:
         yield launcher
@@ -124,7 +100,7 @@ def sam_local(tmp_path_factory):
 @pytest.fixture(scope="session")
 def answer_of(sam_local):
     """Answers of all example events, as a function of their names."""
-    code = call(f"{sam_local.url}/generate", {"data": DATA})[2]["qr_id"]
+    code = post(f"{sam_local.url}/generate", {"data": CONTAINER_DATA}).json["qr_id"]
     sam_local.query("UPDATE qr_codes SET id = %s WHERE id = %s", RETRIEVED, code)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = dict(zip(ALL, pool.map(sam_local.invoke, ALL), strict=True))

@@ -8,9 +8,9 @@ import uuid
 import pytest
 from qr_service.engine.readback import read
 
+from local.http import get, post
 from local.processes import alive, wait_until
-from tests.containers.conftest import ALL, DATA, call
-from tests.examples import RETRIEVED, STATUS
+from tests.support.examples import ALL, CONTAINER_DATA, RETRIEVED, STATUS
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_event_of_retrieve_leads_to_the_image(answer_of):
     url = json.loads(answer_of("retrieve/json")["body"])["qr_code"]
     location = answer_of("retrieve/redirect")["multiValueHeaders"]["Location"][0]
     for each in (url, location):
-        assert read(call(each)[2]).payload == DATA.encode()
+        assert read(get(each).body).payload == CONTAINER_DATA.encode()
 
 
 @pytest.mark.parametrize("event", ["cleanup/manual", "cleanup/scheduled"])
@@ -49,21 +49,23 @@ def test_the_event_of_migrate_finds_nothing_to_do(answer_of):
 
 
 def test_a_code_lives_and_is_erased(sam_local):
-    status, headers, made = call(f"{sam_local.url}/generate", {"data": DATA})
-    assert status == 201
-    qr_id = str(uuid.UUID(made["qr_id"]))
+    made = post(f"{sam_local.url}/generate", {"data": CONTAINER_DATA})
+    assert made.status == 201
+    qr_id = str(uuid.UUID(made.json["qr_id"]))
     retrieve = f"{sam_local.url}/retrieve/{qr_id}"
-    assert headers["Location"].endswith(f"/retrieve/{qr_id}")
+    assert made.headers["Location"].endswith(f"/retrieve/{qr_id}")
 
-    status, _, found = call(retrieve)
-    assert (status, found["expires_at"]) == (200, made["expires_at"])
-    url = urllib.parse.urlsplit(found["qr_code"])
-    status, headers, image = call(found["qr_code"])
-    assert (status, headers["Content-Type"]) == (200, "image/png")
-    assert read(image).payload == DATA.encode()
+    found = get(retrieve)
+    assert found.status == 200
+    assert found.json["expires_at"] == made.json["expires_at"]
+    signed = found.json["qr_code"]
+    url = urllib.parse.urlsplit(signed)
+    image = get(signed)
+    assert (image.status, image.headers["Content-Type"]) == (200, "image/png")
+    assert read(image.body).payload == CONTAINER_DATA.encode()
     flipped = url.query[:-1] + ("0" if url.query[-1] != "0" else "1")
-    assert call(url._replace(query=flipped).geturl())[0] == 403
-    assert call(retrieve, Accept="image/png")[0] == 302
+    assert get(url._replace(query=flipped).geturl()).status == 403
+    assert get(retrieve, Accept="image/png").status == 302
 
     sam_local.query(
         "UPDATE qr_codes SET created_at = '2020-01-01', expires_at = '2020-01-02'"
@@ -71,22 +73,24 @@ def test_a_code_lives_and_is_erased(sam_local):
         qr_id,
     )
     assert sam_local.answer("cleanup/manual")["erased"] == 1
-    assert call(found["qr_code"])[0] == 404, "the URL is good, the image is gone"
+    assert get(signed).status == 404, "the URL is good, the image is gone"
     (row,) = sam_local.query("SELECT data FROM qr_codes WHERE id = %s", qr_id)
     assert row == (None,)
 
 
 def test_what_never_existed_is_404_and_what_is_no_id_400(sam_local):
-    status, _, problem = call(f"{sam_local.url}/retrieve/{uuid.uuid4()}")
-    assert (status, problem["code"]) == (404, "not_found")
-    status, _, problem = call(f"{sam_local.url}/retrieve/{RETRIEVED.upper()}")
-    assert (status, problem["code"]) == (400, "invalid_id")
-    status, _, problem = call(f"{sam_local.url}/generate", {"data": DATA, "x": 1})
-    assert (status, problem["code"]) == (400, "unknown_field")
+    unknown = get(f"{sam_local.url}/retrieve/{uuid.uuid4()}")
+    assert (unknown.status, unknown.json["code"]) == (404, "not_found")
+    invalid = get(f"{sam_local.url}/retrieve/{RETRIEVED.upper()}")
+    assert (invalid.status, invalid.json["code"]) == (400, "invalid_id")
+    body = {"data": CONTAINER_DATA, "x": 1}
+    refused = post(f"{sam_local.url}/generate", body)
+    assert (refused.status, refused.json["code"]) == (400, "unknown_field")
 
 
 def test_containers_have_the_memory_of_the_template_and_share_the_network(sam_local):
-    assert call(f"{sam_local.url}/generate", {"data": DATA})[0] == 201
+    body = {"data": CONTAINER_DATA}
+    assert post(f"{sam_local.url}/generate", body).status == 201
     containers = sam_local.containers()
     memory = {
         name: attributes["HostConfig"]["Memory"] >> 20

@@ -5,32 +5,32 @@ import os
 import signal
 import socket
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
+from local import http
 from local.processes import alive, wait_until
-from tests.e2e.conftest import Launcher
+from tests.support.launcher import Launcher
 
 ALL_SERVERS = ["PostgreSQL", "Valkey", "S3", "API"]
 
 
-def get(url, **headers):
+def get(url):
     """Status and body."""
-    request = urllib.request.Request(url, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
+    answer = http.get(url)
+    return answer.status, answer.body
 
 
 def make_code(url):
-    body = json.dumps({"data": "https://example.com/lifecycle"}).encode()
-    request = urllib.request.Request(f"{url}/generate", body)
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)["qr_id"]
+    body = {"data": "https://example.com/lifecycle"}
+    return http.post(f"{url}/generate", body).json["qr_id"]
+
+
+def image_of(url, code):
+    """Status and body of the image that retrieve redirects to."""
+    found = http.get(f"{url}/retrieve/{code}", Accept="image/png")
+    assert found.status == 302
+    return get(found.headers["Location"])
 
 
 def all_gone(pids):
@@ -52,7 +52,7 @@ def running(own):
 
 def test_a_code_outlives_sigterm_and_sigkill_but_no_process_does(running):
     code = make_code(running.url)
-    image = get(f"{running.url}/retrieve/{code}", Accept="image/png")
+    image = image_of(running.url, code)
     assert image[0] == 200
     assert image[1].startswith(b"\x89PNG")
 
@@ -62,7 +62,7 @@ def test_a_code_outlives_sigterm_and_sigkill_but_no_process_does(running):
     assert all_gone(family)
 
     running.start()
-    assert get(f"{running.url}/retrieve/{code}", Accept="image/png") == image
+    assert image_of(running.url, code) == image
 
     family = running.family()
     assert running.end(signal.SIGKILL) == -signal.SIGKILL
@@ -71,7 +71,7 @@ def test_a_code_outlives_sigterm_and_sigkill_but_no_process_does(running):
     began = time.monotonic()
     running.start()
     assert time.monotonic() - began < 10
-    assert get(f"{running.url}/retrieve/{code}", Accept="image/png") == image
+    assert image_of(running.url, code) == image
 
 
 def test_the_second_launcher_of_a_folder_says_who_serves_it(running):
@@ -97,7 +97,7 @@ def test_a_killed_database_is_named_and_started_again(running):
     os.kill(killed, signal.SIGKILL)
     assert wait_until(lambda: get(f"{running.url}/health")[0] == 503, 10)
     assert wait_until(lambda: "PostgreSQL is back" in running.output, 30)
-    assert "PostgreSQL died; starting it again in 3 s" in running.output
+    assert "PostgreSQL ended; starting it again in 3 s" in running.output
     # The same processes of the functions find their way back.
     assert get(f"{running.url}/health")[0] == 200
     assert wait_until(lambda: running.recorded["PostgreSQL"]["pid"] != killed, 5)

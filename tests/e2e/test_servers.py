@@ -2,19 +2,18 @@
 
 import socket
 import stat
-import urllib.error
-import urllib.request
 
 import psycopg2
 import pytest
 
+from local.http import get
 from local.processes import LocalError, alive, descendants, free_port
 from local.servers import ADMIN, S3, PostgreSQL, Valkey
 
 
 @pytest.fixture
 def postgresql(tmp_path):
-    server = PostgreSQL(tmp_path / "postgresql", free_port(), durable=False)
+    server = PostgreSQL(tmp_path / "postgresql", durable=False)
     yield server
     server.kill()
 
@@ -52,7 +51,7 @@ def test_the_database_asks_for_a_password_and_shows_no_statement(postgresql):
 
 
 def test_passwords_are_for_the_owners_eyes(postgresql):
-    postgresql.url()
+    postgresql.prepare()
     kept = postgresql.folder / "passwords.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(postgresql.folder.stat().st_mode) == 0o700
@@ -67,7 +66,7 @@ def test_a_port_in_use_is_an_error_though_somebody_answers_there(tmp_path):
 
 
 def test_a_server_that_cannot_start_says_why_from_its_log(postgresql):
-    postgresql.data.mkdir()
+    postgresql.data.mkdir(parents=True)
     with pytest.raises(
         LocalError, match=r"(?s)PostgreSQL did not start.*postgresql.conf"
     ):
@@ -76,16 +75,13 @@ def test_a_server_that_cannot_start_says_why_from_its_log(postgresql):
 
 
 def test_killed_storage_has_its_empty_bucket_back_and_refuses_strangers(tmp_path):
-    server = S3(tmp_path / "s3", free_port())
+    server = S3(tmp_path / "s3")
     try:
         server.start()
         server.create_bucket("qr-codes")
         server.kill()
         server.start()
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{server.endpoint_url}/qr-codes", timeout=10)
-        refused.value.close()
-        assert refused.value.code == 403
+        assert get(f"{server.endpoint_url}/qr-codes").status == 403
         server.create_bucket("qr-codes")  # twice is fine
     finally:
         server.stop()

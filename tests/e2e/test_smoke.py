@@ -5,14 +5,13 @@ import os
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from local.stack import PROJECT
-from tests.e2e.conftest import Launcher
+from local.http import call
+from local.project import ROOT
+from tests.support.launcher import Launcher
 
 KEY = "a-key-of-the-usage-plan"
 PROBLEM = json.dumps({"code": "unavailable", "request_id": "a1b2"}).encode()
@@ -62,12 +61,8 @@ class Gateway(BaseHTTPRequestHandler):
     def ask(self):
         length = int(self.headers["Content-Length"] or 0)
         body = self.rfile.read(length) if length else None
-        request = urllib.request.Request(self.server.service + self.path, body)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+        answer = call(self.command, self.server.service + self.path, body)
+        return answer.status, answer.body
 
     def answer(self, status, body):
         self.send_response(status)
@@ -82,8 +77,8 @@ class Gateway(BaseHTTPRequestHandler):
 def smoke(url, key=""):
     """Exit code, what was said, and what was complained of."""
     done = subprocess.run(
-        [sys.executable, "-m", "local.smoke", url],
-        cwd=PROJECT,
+        [sys.executable, "-m", "checks.smoke", url],
+        cwd=ROOT,
         env={"PATH": os.environ["PATH"], "API_KEY": key},
         capture_output=True,
         text=True,
@@ -103,7 +98,7 @@ def test_the_local_service_works_without_a_key(service):
 def test_behind_a_gateway_the_key_is_asked_for_and_never_printed(gateway):
     code, said, complained = smoke(gateway.url, KEY)
     assert (code, complained) == (0, "")
-    assert "refuses who has no API key" in said
+    assert "refuses a request without API key" in said
     assert KEY not in said
     assert "X-Amz" not in said
 
@@ -143,7 +138,7 @@ def test_a_gateway_that_asks_for_no_key_is_noticed(gateway):
     assert smoke(gateway.url, KEY)[::2] == (1, complaint)
 
 
-@pytest.mark.parametrize("body", [b"no image", (PROJECT / "docs/pictures/logo.png")])
+@pytest.mark.parametrize("body", [b"no image", (ROOT / "docs/pictures/logo.png")])
 def test_an_image_that_does_not_hold_the_text_is_noticed(gateway, body):
     body = body if isinstance(body, bytes) else body.read_bytes()
     found = json.dumps({"qr_code": f"{gateway.url}/image"}).encode()

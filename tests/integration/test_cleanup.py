@@ -15,8 +15,8 @@ from qr_service.stores.database import Database
 from qr_service.stores.deletion import Deletion
 from qr_service.stores.table import CodeTable
 
-from tests.gateway import get_retrieve, post_generate
-from tests.integration.conftest import age
+from tests.support.functions import age
+from tests.support.gateway import get_retrieve, post_generate
 
 HOUR_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 

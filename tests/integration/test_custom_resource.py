@@ -26,9 +26,9 @@ from qr_service.edge import custom_resource
 from qr_service.edge.events import InvocationFailed
 
 import functions.migrate.app as migrate
-from tests.gateway import Context
-from tests.integration.conftest import environment
-from tests.transcript import transcript
+from tests.support.functions import environment
+from tests.support.gateway import Context
+from tests.support.transcript import transcript
 
 NEWEST = migrate.migrations.load(migrate.FOLDER)[-1].version
 SIGNATURE = "signature-of-the-response-url"

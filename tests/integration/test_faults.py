@@ -15,8 +15,8 @@ from qr_service.stores.table import CodeTable
 
 from local.processes import free_port, wait_until
 from local.servers import Valkey
-from tests.gateway import get_health, get_retrieve, post_generate
-from tests.integration.conftest import environment, forget
+from tests.support.functions import environment, forget
+from tests.support.gateway import get_health, get_retrieve, post_generate
 
 BODY = {"data": "https://example.com/faults", "expiration_hours": 1}
 

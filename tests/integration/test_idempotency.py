@@ -13,7 +13,7 @@ from qr_service.stores.database import Database
 from qr_service.stores.storage import Storage
 from qr_service.stores.table import CodeTable
 
-from tests.gateway import post_generate
+from tests.support.gateway import post_generate
 
 BODY = {"data": "https://example.com/order/1", "expiration_hours": 2}
 KEY = {"Idempotency-Key": "order-1/attempt ~1"}

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,10 +14,17 @@ from qr_service.config import Settings
 from qr_service.engine.readback import read
 from qr_service.stores.presigned import PresignedUrls
 
-from tests.examples import STATUS
-from tests.gateway import Context, event, get_health, get_retrieve, post_generate
-from tests.integration.conftest import age
-from tests.scanners import needs_zbar, zbar_reads
+from local.http import get
+from tests.support.examples import STATUS
+from tests.support.functions import age
+from tests.support.gateway import (
+    Context,
+    event,
+    get_health,
+    get_retrieve,
+    post_generate,
+)
+from tests.support.scanners import needs_zbar, zbar_reads
 
 pytestmark = pytest.mark.usefixtures("functions", "database", "bucket")
 
@@ -28,16 +33,13 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def fetch(url):
-    with urllib.request.urlopen(url, timeout=10) as response:
-        return response.headers["Content-Type"], response.read()
+    image = get(url)
+    assert image.status == 200
+    return image.headers["Content-Type"], image.body
 
 
 def status_of(url):
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        return error.code
+    return get(url).status
 
 
 def made(functions, **fields):

@@ -11,7 +11,7 @@ from qr_service.stores.migrations import Migration, MigrationError, apply, load
 from functions.migrate.app import FOLDER
 from local.processes import free_port
 from local.servers import PostgreSQL
-from tests.integration.conftest import migrate_with
+from tests.support.functions import migrate_with
 
 
 @pytest.fixture

@@ -4,16 +4,15 @@ What docs/operations.md says of it under "Restoring the database" is shown here.
 """
 
 import re
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
 
-from tests.gateway import get_retrieve, post_generate
-from tests.integration.conftest import age
-from tests.template import read
+from local.http import get
+from tests.support.functions import age
+from tests.support.gateway import get_retrieve, post_generate
+from tests.support.template import read
 
 HOUR_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 BODY = {"data": "https://example.com/restored"}
@@ -50,12 +49,7 @@ def forget_cached(servers):
 
 def image_status(reply):
     """What S3 answers to the URL of a retrieve."""
-    try:
-        with urllib.request.urlopen(reply.body["qr_code"], timeout=10) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
+    return get(reply.body["qr_code"]).status
 
 
 # --------------------------------------------------------- rows that come back

@@ -10,7 +10,7 @@ from qr_service.config import settings
 from qr_service.errors import StorageUnavailable
 from qr_service.stores.storage import Storage
 
-from tests.integration.conftest import BUCKET
+from tests.support.functions import BUCKET
 
 KEY = "codes/storage.png"
 

@@ -1,14 +1,14 @@
 """Styles, logos and dry runs with the real handlers and servers."""
 
 import json
-import urllib.request
 
 import pytest
 from qr_service.engine.readback import read
 
-from tests.gateway import Context, event, get_retrieve, post_generate
-from tests.logos import data_url, letter
-from tests.scanners import needs_zbar, zbar_reads
+from local.http import get
+from tests.support.gateway import Context, event, get_retrieve, post_generate
+from tests.support.logos import data_url, letter
+from tests.support.scanners import needs_zbar, zbar_reads
 
 pytestmark = pytest.mark.usefixtures("functions", "database", "bucket")
 
@@ -18,8 +18,9 @@ LOGO = data_url(letter())
 
 def fetch(functions, qr_id):
     url = get_retrieve(functions.retrieve, qr_id).body["qr_code"]
-    with urllib.request.urlopen(url, timeout=10) as response:
-        return response.headers["Content-Type"], response.read()
+    image = get(url)
+    assert image.status == 200
+    return image.headers["Content-Type"], image.body
 
 
 def test_the_example_of_a_dry_run_makes_none(functions, database, bucket):

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parent.parent.parent
+from local.project import ROOT
+
 LONGEST = 600  # seconds, of one rehearsal
 
 
@@ -24,6 +24,18 @@ class Fault:
     after: str
     step: str
     reason: str
+
+
+def requirement(name: str) -> str:
+    """The line of a package of the layer, whose hashes follow."""
+    lines = (ROOT / "requirements/layer.txt").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{name}==")]
+    return line
+
+
+def left_out(name: str) -> str:
+    """The same line, with a condition that never holds."""
+    return requirement(name).replace(" \\", ' ; python_version < "3" \\')
 
 
 SCHEDULE = """      Events:
@@ -66,9 +78,9 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "not 503",
     ),
     "a package is missing from the layer": Fault(
-        "layers/dependencies/requirements.txt",
-        "redis==",
-        "# redis==",
+        "requirements/layer.txt",
+        requirement("redis"),
+        left_out("redis"),
         "POST /generate: 201",
         "not 200",
     ),
@@ -80,9 +92,9 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "not 403 AccessDenied: 200",
     ),
     "a package that another one needs is missing from the layer": Fault(
-        "layers/dependencies/requirements.txt",
-        "typing_extensions==",
-        "# typing_extensions==",
+        "requirements/layer.txt",
+        requirement("typing-extensions"),
+        left_out("typing-extensions"),
         "The stack stands",
         "Schema: ",
     ),
@@ -135,10 +147,10 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
 def copy(tmp_path):
     """The project as it is now, with what is not committed yet."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=PROJECT, check=True, capture_output=True)
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True)
     archive = subprocess.run(
         ["tar", "--null", "--files-from=-", "--ignore-failed-read", "--create"],
-        cwd=PROJECT,
+        cwd=ROOT,
         input=names.stdout,
         check=True,
         capture_output=True,
@@ -159,7 +171,7 @@ def test_the_rehearsal_ends_where_the_fault_shows(copy, name):
         prefix="qr-broken-", ignore_cleanup_errors=True
     ) as folder:
         done = subprocess.run(
-            ["env", f"TMPDIR={folder}", sys.executable, "-m", "local.rehearsal"],
+            ["env", f"TMPDIR={folder}", sys.executable, "-m", "rehearsal"],
             cwd=copy,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

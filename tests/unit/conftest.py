@@ -4,7 +4,7 @@ import pytest
 from pytest_socket import disable_socket, enable_socket
 from qr_service.config import Settings
 
-from tests.environment import ENVIRONMENT
+from tests.support.environment import ENVIRONMENT
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 import pytest
 from qr_service.config import ConfigurationError, Settings
 
-from tests.environment import ENVIRONMENT
+from tests.support.environment import ENVIRONMENT
 
 
 def test_reads_the_environment():

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from docs import cost
-from tests.template import (
+from tests.support.template import (
     FUNCTIONS,
     PARAMETERS,
     RESOURCES,

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.template import FUNCTIONS, RESOURCES, ROOT, read
+from tests.support.template import FUNCTIONS, RESOURCES, ROOT, read
 
 SOURCE = ROOT / "docs/architecture.dot"
 PICTURE = ROOT / "docs/architecture.svg"

@@ -8,13 +8,13 @@ from qr_service.errors import BadRequest, QRError
 
 import functions.generate.app as generate
 import functions.retrieve.app as retrieve
-from tests import readme
-from tests.gateway import get_retrieve, post_generate
+from tests.support import tables
+from tests.support.gateway import get_retrieve, post_generate
 
 DOCUMENTED = {
     (int(status), code)
-    for status, codes, _ in readme.rows("status")
-    for code in readme.quoted(codes)
+    for status, codes, _ in tables.rows("status")
+    for code in tables.quoted(codes)
 }
 
 

@@ -4,7 +4,7 @@ from qr_service.edge import events
 from qr_service.errors import StorageUnavailable
 from qr_service.stores.migrations import MigrationError
 
-from tests.gateway import Context
+from tests.support.gateway import Context
 
 
 def run(work):

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from qr_service.edge import http
 from qr_service.errors import BadRequest, DatabaseUnavailable, DataTooLong
 
-from tests.gateway import Context, event, get_health, post_generate
+from tests.support.gateway import Context, event, get_health, post_generate
 
 
 def api(answer):

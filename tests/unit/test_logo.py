@@ -14,12 +14,12 @@ from qr_service.engine.readback import read
 from qr_service.engine.style import Style
 from qr_service.engine.svg import rasterise
 from qr_service.engine.symbol import LEVELS, encode
-from qr_service.errors import BadRequest, DataTooLong, Unscannable
+from qr_service.errors import BadRequest, Unscannable
 from qr_service.generation import prove
 from qrcode import util
 
-from tests import iso18004
-from tests.logos import (
+from tests.support import iso18004
+from tests.support.logos import (
     LOGOS,
     data_url,
     hostile,
@@ -28,7 +28,8 @@ from tests.logos import (
     random_request,
     unusual,
 )
-from tests.scanners import needs_zbar, zbar_reads
+from tests.support.proofs import check
+from tests.support.scanners import needs_zbar, zbar_reads
 
 DATA = "https://example.com/logo"
 
@@ -131,34 +132,6 @@ def test_a_clearing_is_the_smallest_odd_square_that_holds_the_logo(side, size):
 @pytest.mark.parametrize("seed", range(80))
 def test_all_that_is_accepted_is_read_and_all_that_is_refused_says_what_fits(seed):
     check(random_request(seed))
-
-
-def check(wanted):
-    """Returns whether it was accepted; None when the data fits in no symbol."""
-    try:
-        proof = prove(wanted)
-    except DataTooLong:
-        return None
-    except Unscannable as refused:
-        return _check_advice(wanted, refused.fields)
-    payload = wanted.data.encode()
-    assert read(proof.image.body).payload == payload
-    assert zbar_reads(proof.image.body) == payload, f"{proof.symbol.version} by zbar"
-    assert proof.margin >= 1 - logos.BUDGET - 0.01
-    return True
-
-
-def _check_advice(wanted, fields):
-    if fields["field"] == "logo":  # there is no size that would fit
-        for size in (0.05, None):
-            with pytest.raises(Unscannable):
-                prove(replace(wanted, style=replace(wanted.style, logo_size=size)))
-        return False
-    assert fields["field"] == "logo_size"
-    assert 0.05 <= fields["allowed"] <= 0.5, "a size that a request may ask for"
-    style = replace(wanted.style, logo_size=fields["allowed"])
-    assert check(replace(wanted, style=style)), "the size that was said to fit"
-    return False
 
 
 def test_the_default_size_always_fits():

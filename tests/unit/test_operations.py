@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.template import PARAMETERS, RESOURCES, ROOT, read
+from tests.support.template import PARAMETERS, RESOURCES, ROOT, read
 
 PAGES = ["architecture.md", "cost.md", "operations.md", "security.md"]
 OPERATIONS = read("docs/operations.md")

@@ -1,4 +1,4 @@
-"""The simulated photos of `tests.photos` are photos; what they show is its table."""
+"""The photos that tests/support/photos.py simulates are like photos."""
 
 import random
 
@@ -9,8 +9,8 @@ pytest.importorskip("pyzbar.pyzbar", reason="apt-get install libzbar0")
 from qr_service.engine.images import render
 from qr_service.engine.symbol import encode
 
-from tests import photos
-from tests.scanners import picture
+from tests.support import photos
+from tests.support.scanners import picture
 
 
 def test_a_good_photo_of_a_plain_code_is_read():

@@ -9,8 +9,8 @@ from qr_service.edge.request import parse
 from qr_service.generation import prove
 
 from docs.pictures import COMMON, FOLDER, PICTURES
-from tests.readme import README
-from tests.scanners import needs_zbar, zbar_reads
+from tests.support.scanners import needs_zbar, zbar_reads
+from tests.support.tables import README
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -10,7 +10,7 @@ from qr_service.engine import plane
 from qr_service.engine.symbol import LEVELS, encode
 from qrcode import util
 
-from tests import iso18004
+from tests.support import iso18004
 
 VERSIONS = (1, 2, 6, 7, 13, 14, 21, 27, 40)
 

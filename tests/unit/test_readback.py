@@ -11,7 +11,7 @@ from qr_service.engine.style import Gradient, Style
 from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import DataTooLong, Unscannable
 
-from tests.scanners import needs_zbar, zbar_reads
+from tests.support.scanners import needs_zbar, zbar_reads
 
 # Any text that the contract accepts: all of Unicode but U+0000 and surrogates.
 TEXTS = st.text(

@@ -6,7 +6,7 @@ from qr_service.engine.shapes import EYE, in_eye, shade_rows
 from qr_service.engine.style import Style
 from qr_service.engine.symbol import encode
 
-from tests.scanners import picture
+from tests.support.scanners import picture
 
 SHAPES = ("rounded", "circle", "gapped")
 SYMBOL = encode("https://example.com/shapes")

@@ -4,13 +4,13 @@ from itertools import product
 
 import pytest
 from qr_service.edge.request import GenerateRequest
-from qr_service.engine.style import Gradient, Style
+from qr_service.engine.style import FORMATS, SHAPES, Gradient, Style
 from qr_service.generation import prove
 
-from tests.corpus import CORPUS, EXACT
-from tests.scanners import needs_zbar, zbar_reads
+from tests.support.corpus import CORPUS, EXACT
+from tests.support.proofs import proven
+from tests.support.scanners import needs_zbar
 
-SHAPES = ("square", "rounded", "circle", "gapped")
 GRADIENTS = (None, Gradient("linear", "#8b0000"), Gradient("radial", "#00407a"))
 LIGHTS = ("#ffffff", "#fff8e7", "transparent")
 LENGTHS = (1, 20, 60, 130, 400)  # versions 1 to 14 at level M, 2 to 20 at level H
@@ -18,9 +18,7 @@ LENGTHS = (1, 20, 60, 130, 400)  # versions 1 to 14 at level M, 2 to 20 at level
 
 def grid():
     """Every style that the contract allows, one of each kind of size and border."""
-    for form, shape, gradient, light in product(
-        ("png", "svg"), SHAPES, GRADIENTS, LIGHTS
-    ):
+    for form, shape, gradient, light in product(FORMATS, SHAPES, GRADIENTS, LIGHTS):
         for module_size, border in ((4, 2), (7, 4)):
             yield Style(
                 format=form,
@@ -42,17 +40,6 @@ def named(style):
     gradient = style.gradient.type if style.gradient else "plain"
     size = f"{style.module_size}+{style.border}"
     return f"{style.format}-{style.shape}-{gradient}-{style.light}-{size}"
-
-
-def proven(data, style, level="M"):
-    """The image, read back by zxing-cpp, and by zbar as far as zbar can.
-
-    zbar guesses at the encoding of bytes, so that only ASCII is compared.
-    """
-    proof = prove(GenerateRequest(data, 24, level, style, b""))
-    if data.isascii():
-        assert zbar_reads(proof.image.body) == data.encode()
-    return proof
 
 
 @needs_zbar

@@ -11,7 +11,7 @@ from qr_service.engine.style import Gradient, Style
 from qr_service.engine.svg import rasterise
 from qr_service.engine.symbol import encode
 
-from tests.scanners import picture
+from tests.support.scanners import picture
 
 SHAPES = ("square", "rounded", "circle", "gapped")
 SVG = Style(format="svg", dark="#1a3c8f", light="#fff8e7")

@@ -2,33 +2,13 @@ import random
 from string import ascii_lowercase
 
 import pytest
-import qrcode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qr_service.engine.symbol import LEVELS, capacity, encode
 from qr_service.errors import DataTooLong
 
-from tests.corpus import CORPUS, EXACT
-
-INDICATOR = {"L": 1, "M": 0, "Q": 3, "H": 2}
-
-
-def stock_rows(data, symbol):
-    """The same symbol by the qrcode package's own public way."""
-    code = qrcode.QRCode(
-        version=symbol.version, error_correction=INDICATOR[symbol.level], border=0
-    )
-    code.add_data(data)
-    code.make(fit=False)
-    return tuple("".join("01"[bool(m)] for m in row) for row in code.get_matrix())
-
-
-def random_text(seed):
-    """A short text, digits, capitals, letters and others in turn, and a level."""
-    rng = random.Random(seed)
-    alphabets = ["0123456789", "ABCXYZ $%*+-./:", "abcdefgh", "日本é👍"]
-    runs = (rng.choices(rng.choice(alphabets), k=rng.randint(1, 13)) for _ in range(3))
-    return "".join("".join(run) for run in runs), rng.choice(LEVELS)
+from tests.support.corpus import CORPUS, EXACT
+from tests.support.symbols import random_text, stock_rows
 
 
 @pytest.mark.parametrize("seed", range(300))  # 5,000 of them in `make acceptance`

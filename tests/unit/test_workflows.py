@@ -8,9 +8,9 @@ import pytest
 import yaml
 from samcli.yamlhelper import yaml_parse
 
-from local.stack import PROJECT
+from local.project import ROOT
 
-WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PARSED = {path.name: yaml.safe_load(path.read_text()) for path in WORKFLOWS}
 JOBS = {
     f"{name}:{job}": description
@@ -37,7 +37,7 @@ def test_every_action_is_pinned_by_commit_with_its_version_beside():
 
 
 def test_every_command_is_a_make_target_that_there_is():
-    makefile = (PROJECT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
     commands = [step["run"] for step in STEPS if "run" in step]
     assert commands
@@ -61,7 +61,7 @@ def test_nothing_is_deployed_that_did_not_pass_everything():
 
 
 def test_the_stages_are_those_of_samconfig():
-    stages = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    stages = tomllib.loads((ROOT / "samconfig.toml").read_text())
     named = [JOBS[job]["with"]["stage"] for job in ("ci.yml:staging", "ci.yml:prod")]
     assert named == ["staging", "prod"]
     assert set(named) <= stages.keys()
@@ -84,9 +84,9 @@ def test_deployed_is_what_was_built_and_nothing_is_built_there():
 
 
 def test_the_roles_on_aws_are_for_those_stages_and_stacks():
-    roles = yaml_parse((PROJECT / ".github/oidc-role.yaml").read_text())
+    roles = yaml_parse((ROOT / ".github/oidc-role.yaml").read_text())
     stages = roles["Parameters"]["Stage"]["AllowedValues"]
-    samconfig = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    samconfig = tomllib.loads((ROOT / "samconfig.toml").read_text())
     for stage in stages:
         stack = samconfig[stage]["global"]["parameters"]["stack_name"]
         assert stack == f"qr-codes-{stage}"

@@ -1,10 +1,9 @@
-"""What local/containers and local/image do that needs no engine."""
+"""The part of local/containers that needs no engine."""
 
 import json
 import signal
 import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 from docker.errors import DockerException, ImageNotFound
@@ -13,9 +12,8 @@ from samcli.local.docker.lambda_image import LambdaImage
 
 from local.containers import engine as engines
 from local.containers import sam
-from local.containers.engine import IMAGE, LABEL, STAND_IN, engine, remove_containers
+from local.containers.engine import IMAGE, LABEL, engine, remove_containers
 from local.containers.sam import build_once, on_host_network
-from local.image.__main__ import packages, shared_libraries, standard_library
 from local.processes import LocalError
 
 
@@ -59,14 +57,9 @@ def test_without_an_engine_there_is_nothing_to_remove(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("present", "options"),
-    [
-        ([IMAGE, STAND_IN], ["--skip-pull-image"]),
-        ([STAND_IN], ["--skip-pull-image", "--invoke-image", STAND_IN]),
-        ([], []),
-    ],
+    ("present", "options"), [([IMAGE], ["--skip-pull-image"]), ([], [])]
 )
-def test_sam_pulls_nothing_where_an_image_is_there(present, options):
+def test_sam_pulls_nothing_if_the_image_exists(present, options):
     assert engines.image_options(Engine(*present)) == options
 
 
@@ -79,8 +72,8 @@ def test_the_image_is_pulled_once_and_it_is_said():
     assert engines.image_options(client) == ["--skip-pull-image"]
 
 
-def test_without_a_registry_the_stand_in_is_named():
-    with pytest.raises(LocalError, match=r"(?s)no such host.*python -m local\.image"):
+def test_an_image_that_cannot_be_pulled_is_an_error_with_its_reason():
+    with pytest.raises(LocalError, match="cannot be pulled: no such host"):
         engines.require_image(Engine(), [].append)
 
 
@@ -166,24 +159,3 @@ def test_an_image_of_layers_is_built_once_while_it_is_the_same(monkeypatch, tmp_
     del client.present["samcli/lambda-python:1"]
     images._build_image("base", "samcli/lambda-python:1", [], "arm64")
     assert len(builds) == 3
-
-
-def test_the_stand_in_has_what_lambda_brings_and_needs():
-    files = packages(["awslambdaric", "boto3"])
-    assert {"awslambdaric/bootstrap.py", "botocore/client.py", "six.py"} <= set(files)
-    assert "pytest/__init__.py" not in files
-    assert all(path.exists() for path in files.values())
-
-
-def test_the_stand_in_has_the_libraries_of_its_binaries():
-    found = shared_libraries([Path(sys.executable), Path(__file__)])
-    assert {"libc.so.6", "libdl.so.2", "libm.so.6"} <= {path.name for path in found}
-    assert all(path.exists() for path in found)
-
-
-def test_the_stand_in_leaves_out_what_no_function_imports(tmp_path):
-    for name in ("os.py", "json/tool.py", "test/support.py", "site-packages/x.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    kept = {str(path.relative_to(tmp_path)) for path in standard_library(tmp_path)}
-    assert kept == {"os.py", "json/tool.py"}

@@ -6,9 +6,9 @@ import pytest
 
 from local.processes import LocalError
 from local.stack import (
-    PROJECT,
+    ROOT,
     Busy,
-    answered,
+    checked_answer,
     cleanup_interval,
     find_event,
     find_function,
@@ -37,7 +37,7 @@ def test_the_cleanup_runs_hourly_as_the_template_says():
 
 def test_functions_and_events_are_found_by_their_short_names():
     assert find_function("generate") == "GenerateFunction"
-    assert find_event("generate", "url") == PROJECT / "events" / "generate" / "url.json"
+    assert find_event("generate", "url") == ROOT / "events" / "generate" / "url.json"
 
 
 def test_an_unknown_function_or_event_lists_what_there_is():
@@ -61,8 +61,8 @@ def test_a_folder_has_one_launcher_and_the_second_learns_which(tmp_path):
 
 
 def test_an_answer_is_json_and_no_error():
-    assert answered("cleanup", b'{"erased": 3}\n', "") == '{"erased": 3}'
+    assert checked_answer("cleanup", b'{"erased": 3}\n', "") == '{"erased": 3}'
     with pytest.raises(LocalError, match="cleanup failed: no such table"):
-        answered("cleanup", b'{"errorMessage": "no such table"}', "a trace")
+        checked_answer("cleanup", b'{"errorMessage": "no such table"}', "a trace")
     with pytest.raises(LocalError, match="cleanup failed: no answer\na trace"):
-        answered("cleanup", b"", "a trace")
+        checked_answer("cleanup", b"", "a trace")

@@ -43,7 +43,7 @@ def test_a_dead_server_is_named_and_started_again_after_three_seconds(clock, cap
     assert not watch.look()
     server.running = False
     assert not watch.look()
-    assert "Pretended died; starting it again in 3 s" in capsys.readouterr().err
+    assert "Pretended ended; starting it again in 3 s" in capsys.readouterr().err
     clock.now += FIRST_PAUSE - 0.1
     assert not watch.look()
     assert server.starts == 0

@@ -1,0 +1,1 @@
+"""What CI asks of artefacts: the build, the template, the deployed service."""

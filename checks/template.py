@@ -1,0 +1,236 @@
+"""What `make lint` asks of template.yaml beyond `sam validate`: as AWS gets to see it.
+
+SAM's own lint reads the source. Here the source is first translated to CloudFormation,
+offline, with the roles, versions and permissions that SAM adds; then cfn-lint, checkov
+and a search for wildcards in policies read that. What checkov finds is skipped in
+.checkov.yaml or, for one resource, in its Metadata (`checkov: skip: [{id, comment}]`),
+with a reason. A skip that nothing needs any more is an error as well.
+"""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boto3.session import Session
+from cfnlint.api import ManualArgs, lint
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from local.project import ROOT
+
+REGION = "eu-central-1"  # of the translation; any that has all the services will do
+
+# What statements allow by a pattern, by their Sid, and why.
+IMAGES = "arn:${AWS::Partition}:s3:::${QrBucket}/codes/*"
+WHY_IMAGES = "the keys of images are random; codes/ holds them and nothing else"
+WILDCARDS = {
+    ("StoreImagesAndTakeBackUnusedOnes", IMAGES): WHY_IMAGES,
+    ("SignUrlsThatRead", IMAGES): WHY_IMAGES,
+    ("EraseImages", IMAGES): WHY_IMAGES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check has to say against a resource, by its logical id."""
+
+    check: str
+    resource: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Exempts a resource from a check; all of them when it names none."""
+
+    check: str
+    resource: str | None
+    reason: str
+
+    def covers(self, finding: Finding) -> bool:
+        """Tells whether the finding is exempted."""
+        return self.check == finding.check and self.resource in (None, finding.resource)
+
+
+def main() -> int:
+    """Prints every problem of the template; returns 1 when there is one, else 0."""
+    translated = translate(yaml_parse((ROOT / "template.yaml").read_text()))
+    found = findings(as_prod(translated))
+    skips = [*general_skips((ROOT / ".checkov.yaml").read_text()), *own(translated)]
+    problems = [
+        *cfn_lint(translated),
+        *unresolved(found, skips),
+        *wildcards(translated, WILDCARDS),
+    ]
+    for problem in problems:
+        print(f"template.yaml: {problem}", file=sys.stderr)
+    if not problems:
+        print(
+            f"template.yaml: no findings but {len(found)} that are skipped on purpose"
+        )
+    return 1 if problems else 0
+
+
+def translate(source: dict[str, Any]) -> dict[str, Any]:
+    """Returns the CloudFormation template that AWS makes of a SAM template."""
+    source = deepcopy(source)
+    for resource in source["Resources"].values():  # what `sam deploy` does first
+        for name in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
+            if not resource["Properties"][name].startswith("s3:"):
+                resource["Properties"][name] = "s3://bucket/key"
+    # Warns of switches that only AWS itself can set.
+    logging.getLogger("samtranslator.feature_toggle").setLevel(logging.ERROR)
+    # The template names AWS's policies by ARN, so that none has to be looked up.
+    translator = Translator({}, Parser(), boto_session=Session(region_name=REGION))
+    translated = translator.translate(source, {})
+    result: dict[str, Any] = json.loads(json.dumps(translated))
+    return result
+
+
+def cfn_lint(translated: dict[str, Any]) -> list[str]:
+    """Returns what cfn-lint has to say about a translated template."""
+    answered = json.loads(json.dumps(translated))
+    # By default there are none, and what reads them is left out.
+    answered["Parameters"]["SubnetIds"]["Default"] = "subnet-1,subnet-2"
+    # W2001: SAM writes the value of a parameter into what it adds, instead of a Ref.
+    # W3005: SAM repeats a dependency that a Ref implies.
+    options = ManualArgs(regions=[REGION], ignore_checks=["W2001", "W3005"])
+    return [str(match) for match in lint(json.dumps(answered), config=options)]
+
+
+def as_prod(template: dict[str, Any]) -> dict[str, Any]:
+    """Returns the template with all that is optional, and as stage `prod` has it.
+
+    checkov would leave out what a condition leaves out by default, and takes an
+    `Fn::If` for a value that it does not know.
+    """
+    resources = {
+        name: {
+            key: decided(value)
+            for key, value in resource.items()
+            if key not in ("Condition", "Metadata")  # which has the skips
+        }
+        for name, resource in template["Resources"].items()
+    }
+    return {**template, "Resources": resources}
+
+
+def decided(node: Any) -> Any:
+    """Returns a part of the template with each `!If [IsProd, ...]` decided."""
+    if isinstance(node, list):
+        return [decided(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    condition = node.get("Fn::If")
+    if condition and condition[0] == "IsProd":
+        return decided(condition[1])
+    return {key: decided(value) for key, value in node.items()}
+
+
+def findings(template: dict[str, Any]) -> list[Finding]:
+    """Returns all that checkov finds; it has an environment of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "template.json").write_text(json.dumps(template))
+        command = [f"{sys.prefix}-checkov/bin/checkov", "--file", "template.json"]
+        command += ["--framework", "cloudformation", "--output", "json"]
+        done = subprocess.run(
+            [*command, "--skip-download", "--soft-fail"],
+            cwd=folder,
+            env={"HOME": folder, "LANG": "C.UTF-8"},  # nobody's settings
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    results = json.loads(done.stdout)["results"]
+    if results["parsing_errors"]:
+        raise ValueError(f"checkov cannot read {results['parsing_errors']}")
+    return [
+        Finding(each["check_id"], each["resource"].split(".")[-1], each["check_name"])
+        for each in results["failed_checks"]
+    ]
+
+
+def general_skips(configuration: str) -> list[Skip]:
+    """Returns the skips of a .checkov.yaml; the comment above each is its reason."""
+    items = re.findall(r"((?:^ *#.*\n)*)^ *- (CKV\w+)", configuration, re.MULTILINE)
+    return [Skip(check, None, reason.strip(" #\n")) for reason, check in items]
+
+
+def own(template: dict[str, Any]) -> list[Skip]:
+    """Returns the skips that resources have in their Metadata."""
+    return [
+        Skip(skip["id"], name, skip.get("comment", ""))
+        for name, resource in template["Resources"].items()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+
+
+def unresolved(found: Iterable[Finding], skips: Iterable[Skip]) -> Iterator[str]:
+    """Yields findings without a skip, and skips without a reason or a finding."""
+    found, skips = list(found), list(skips)
+    for finding in found:
+        if not any(skip.covers(finding) for skip in skips):
+            yield f"{finding.resource}: {finding.check}: {finding.text}"
+    for skip in skips:
+        place = skip.resource or ".checkov.yaml"
+        if not skip.reason:
+            yield f"{place}: the skip of {skip.check} has no reason"
+        if not any(skip.covers(finding) for finding in found):
+            yield f"{place}: nothing needs the skip of {skip.check}"
+
+
+def wildcards(
+    template: dict[str, Any], allowed: Collection[tuple[str, str]]
+) -> Iterator[str]:
+    """Yields patterns that are not `allowed`, and allowed ones that are gone."""
+    gone = set(allowed)
+    for name, resource in template["Resources"].items():
+        for statement in allowing(resource):
+            sid = statement.get("Sid", "without Sid")
+            for pattern in patterns(statement):
+                if (sid, pattern) not in allowed:
+                    yield f"{name}: {sid}: a wildcard without a reason: {pattern}"
+                gone.discard((sid, pattern))
+    for sid, pattern in sorted(gone):
+        yield f"{sid} does not allow {pattern}, which has a reason to be allowed"
+
+
+def allowing(node: Any) -> Iterator[dict[str, Any]]:
+    """Yields the statements of policies anywhere below that allow something."""
+    if isinstance(node, list):
+        for each in node:
+            yield from allowing(each)
+    elif isinstance(node, dict):
+        if node.get("Effect") == "Allow":
+            yield node
+        for value in node.values():
+            yield from allowing(value)
+
+
+def patterns(statement: dict[str, Any]) -> Iterator[str]:
+    """Yields what a statement allows without naming it."""
+    for key in ("Action", "Resource", "Principal"):
+        yield from (text for text in texts(statement.get(key)) if "*" in text)
+        yield from (f"all but {text}" for text in texts(statement.get(f"Not{key}")))
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Yields every text anywhere below."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list | dict):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from texts(each)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

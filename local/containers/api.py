@@ -1,0 +1,76 @@
+"""The API of `make sam-local`: built by `sam build`, its functions in containers."""
+
+import shutil
+import signal
+import subprocess
+import sys
+
+from local.containers.engine import (
+    LOCKS,
+    engine,
+    image_options,
+    remove_containers,
+    require_image,
+)
+from local.processes import LocalError, with_parent_death_signal
+from local.project import BUILDS, ROOT, architecture
+from local.stack import API
+from local.supervisor import say
+
+BUILD = BUILDS / "sam-local"  # not `make build`'s: functions are served from here
+OVERRIDES = ["--parameter-overrides", f"Architecture={architecture()}"]
+
+
+class ContainerAPI(API):
+    """The template's routes and functions, run by SAM in containers."""
+
+    target = "sam-local"
+    # On this signal SAM removes its containers. They are the engine's children, so the
+    # kernel cannot end them together with us.
+    stop_signal = death_signal = signal.SIGINT
+
+    def sam(self, *arguments: str) -> list[str]:
+        """Return `sam local ...` of the build, in containers on the host's network."""
+        module = [sys.executable, "-m", "local.containers.sam", str(self.state)]
+        what = ["--template", str(BUILD / "template.yaml"), *OVERRIDES]
+        what += ["--env-vars", str(self.variables), *image_options(engine())]
+        return [*module, "local", *arguments, *what]
+
+    def command(self) -> list[str]:
+        """Return `sam local start-api`, each container staying after its first request.
+
+        EAGER, which starts them all at once, forgets some of them.
+        """
+        return [*super().command(), "--warm-containers", "LAZY"]
+
+    def build(self) -> None:
+        """Make sure of engine and image, and build for this machine."""
+        require_image(engine(), say)
+        build = [sys.executable, "-m", "samcli", "build", *OVERRIDES]
+        build += ["--build-dir", str(BUILD)]
+        done = subprocess.run(
+            with_parent_death_signal(build),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise LocalError(f"`sam build` failed:\n{done.stderr.strip()}")
+
+    def start(self, seconds: float = 60) -> None:
+        """Start it, once what the last run left is removed."""
+        remove_containers(self.state)
+        shutil.rmtree(self.state / LOCKS, ignore_errors=True)
+        (self.state / LOCKS).mkdir(parents=True)
+        super().start(seconds)
+
+    def stop(self, seconds: float = 10) -> None:
+        """Stop it and its containers."""
+        super().stop(seconds)
+        remove_containers(self.state)
+
+    def kill(self) -> None:
+        """Kill it, and remove its containers."""
+        super().kill()
+        remove_containers(self.state)

@@ -1,0 +1,319 @@
+"""MiniStack as the rehearsal's AWS: python -m rehearsal.ministack SETTINGS.json.
+
+Runs in MiniStack's own environment, and leans on the insides of its pinned version.
+What stands here is what MiniStack lacks:
+
+- AWS::RDS::DBInstance makes its database and its master in the rehearsal's PostgreSQL,
+  with the settings of its parameter group (one that needs a restart is checked only).
+  Whether a token lets a role in is told by its signature, its age, and its signer's
+  right to rds-db:connect; PostgreSQL asks by LDAP.
+- AWS::RDS::DBProxy is that PostgreSQL once more, for all but the master: the signer
+  needs the right to enter the proxy, and the proxy's role that to enter the database.
+- AWS::ElastiCache::ServerlessCache lets the users of its group into the rehearsal's
+  Redis, with their access strings. Redis cannot ask about tokens, and takes any; the
+  right to elasticache:Connect is a question of the rehearsal to IAM.
+- The gateway's own answers (403, 429 and so on) are those of the API's OpenAPI body.
+- Functions run in an environment that holds boto3 alone, and not for long. They are
+  told this emulator's S3 and whom to trust; all else is the template's.
+
+These only say yes, so that nothing is proven about them: security group rules, and
+CodeDeploy (an alias moves at once). MiniStack's own networks, alarms, dashboards and
+retention of logs are nothing but records either.
+"""
+# ruff: noqa: SLF001  there is no public way to add a type to MiniStack
+# mypy: disable-error-code="import-not-found"
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypercorn.config import Config
+from ministack import app
+from ministack.core import iam_evaluator, lambda_runtime, rds_iam
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import apigateway_v1, cloudformation, elasticache, rds, sts
+from ministack.services.cloudformation import custom_resource, provisioners
+
+from rehearsal import ldap_tokens
+
+SETTINGS = json.loads(Path(sys.argv[1]).read_text())
+HANDLERS = provisioners._RESOURCE_HANDLERS
+# What the rehearsal sets, whatever the template says.
+OURS = {"CA_BUNDLE", "S3_ENDPOINT_URL"}
+LONGEST_CUSTOM_RESOURCE = "60"  # seconds
+PROXY: dict[str, str] = {}  # the stack's: its resource id and its role's ARN
+
+Properties = dict[str, Any]
+Made = tuple[str, dict[str, str]]  # a resource's physical id and its attributes
+
+
+def psql(script: str, **variables: str) -> None:
+    """Run a script as PostgreSQL's superuser; its variables are :"name" and :'name'."""
+    command = [*SETTINGS["psql"], "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+    command += [f"--set={name}={value}" for name, value in variables.items()]
+    done = subprocess.run(
+        command, input=script, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ValueError(f"PostgreSQL refused: {done.stderr.strip()}")
+
+
+def redis(*command: str) -> None:
+    """Run a command as the cache's administrator."""
+    done = subprocess.run(
+        [*SETTINGS["redis_cli"], *command],
+        env={**os.environ, "REDISCLI_AUTH": SETTINGS["redis_password"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.stdout.strip() != "OK":
+        raise ValueError(f"Redis refused: {done.stdout.strip()} {done.stderr.strip()}")
+
+
+# -------------------------------------------------------------------------- database
+
+_create_instance = HANDLERS["AWS::RDS::DBInstance"]["create"]
+_MASTER = """
+    CREATE ROLE rds_iam;
+    CREATE ROLE :"master" LOGIN CREATEROLE CREATEDB;
+    GRANT rds_iam TO :"master" WITH ADMIN OPTION;
+    CREATE DATABASE :"database" OWNER :"master";
+"""
+
+
+def create_instance(logical_id: str, properties: Properties, stack: str) -> Made:
+    """Make database, master and settings; the endpoint is the rehearsal's server."""
+    if properties.get("MasterUserAuthenticationType") != "iam-db-auth":
+        raise ValueError("The master is to enter with a token: iam-db-auth")
+    name, _ = _create_instance(logical_id, properties, stack)
+    instance = rds._instances[name]
+    instance["Endpoint"].update(
+        Address=SETTINGS["host"], Port=SETTINGS["database_port"]
+    )
+    psql(_MASTER, master=properties["MasterUsername"], database=properties["DBName"])
+    group = rds._param_groups[properties["DBParameterGroupName"]]
+    for parameter, given in group["Parameters"].items():
+        if not parameter.startswith("rds."):  # of RDS's making; TLS is forced anyway
+            value = given["ParameterValue"]
+            psql("ALTER SYSTEM SET :\"name\" = :'value';", name=parameter, value=value)
+    psql("SELECT pg_reload_conf();")
+    return name, provisioners._rds_db_instance_attrs(instance)
+
+
+def create_proxy(_logical_id: str, properties: Properties, _stack: str) -> Made:
+    """Make a way into the database with an id of its own, by which rights name it."""
+    if properties["DefaultAuthScheme"] != "IAM_AUTH" or not properties["RequireTLS"]:
+        raise ValueError("The proxy is to ask for a token, and for TLS")
+    PROXY.update(id=f"prx-{secrets.token_hex(8)}", role=properties["RoleArn"])
+    return properties["DBProxyName"], {
+        "DBProxyArn": (
+            f"arn:aws:rds:{get_region()}:{get_account_id()}:db-proxy:{PROXY['id']}"
+        ),
+        "Endpoint": SETTINGS["host"],
+    }
+
+
+def create_proxy_targets(logical_id: str, properties: Properties, stack: str) -> Made:
+    """Accept targets that exist."""
+    unknown = set(properties["DBInstanceIdentifiers"]) - set(rds._instances)
+    if unknown:
+        raise ValueError(f"There is no {unknown}")
+    return say_yes(logical_id, properties, stack)
+
+
+def refusal(user: str, token: str) -> str:
+    """Return why a user may not enter the database with a token, "" when they may."""
+    (account, region, _), instance = next(iter(rds._instances.all_items()))
+    if not instance["IAMDatabaseAuthenticationEnabled"]:
+        return "the instance takes no tokens"
+    found = rds_iam.verify_rds_iam_token(
+        token,
+        hostname=instance["Endpoint"]["Address"],
+        port=instance["Endpoint"]["Port"],
+        db_user=user,
+        region=region,
+        account_id=account,
+    )
+    if isinstance(found, rds_iam.RdsIamTokenError):
+        return str(found.code)
+    with request_scope(account, region):
+        signer = iam_evaluator.resolve_principal(found.access_key_id, account)
+        entrances = [(signer, instance["DbiResourceId"])]
+        if PROXY and user != instance["MasterUsername"]:
+            name = PROXY["role"].rpartition("/")[2]
+            policies = iam_evaluator._gather_role_policies(name, account)
+            proxy = iam_evaluator.PrincipalInfo(
+                PROXY["role"], "AssumedRole", account, policies
+            )
+            entrances = [(signer, PROXY["id"]), (proxy, instance["DbiResourceId"])]
+        for who, resource in entrances:
+            question = iam_evaluator.EvalContext(
+                principal_arn=who.arn,
+                principal_type=who.type,
+                principal_account=account,
+                action="rds-db:connect",
+                resource_arn=f"arn:aws:rds-db:{region}:{account}:dbuser:{resource}/{user}",
+                region=region,
+                principal_keys=who.keys,
+            )
+            result = iam_evaluator.evaluate(question, who.policies, *who.limits)
+            if result.decision != "Allow":
+                return f"{who.arn}, rds-db:connect to {resource}: {result.decision}"
+    return ""
+
+
+def verdict(user: str, token: str) -> str:
+    """Return and log why a user may not enter; a failure of ours refuses as well."""
+    try:
+        reason = refusal(user, token)
+    except Exception as error:  # noqa: BLE001  else PostgreSQL waits
+        reason = repr(error)
+    print(f"login of {user}: {reason or 'granted'}", flush=True)
+    return reason
+
+
+# ----------------------------------------------------------------------------- cache
+
+
+def create_cache(_logical_id: str, properties: Properties, _stack: str) -> Made:
+    """Let the users of the cache's group in; the endpoint is the rehearsal's Redis."""
+    name = properties["ServerlessCacheName"]
+    for user_id in elasticache._user_groups[properties["UserGroupId"]]["UserIds"]:
+        user = elasticache._users[user_id]
+        rights = user["AccessString"].split()
+        redis("ACL", "SETUSER", user["UserName"], "reset", "nopass", *rights)
+    owner = f"{get_region()}:{get_account_id()}"
+    return name, {
+        "ARN": f"arn:aws:elasticache:{owner}:serverlesscache:{name}",
+        "Endpoint.Address": SETTINGS["host"],
+        "Endpoint.Port": str(SETTINGS["cache_port"]),
+    }
+
+
+def say_yes(logical_id: str, _properties: Properties, stack: str) -> Made:
+    """Make a resource that is nothing but a name."""
+    return f"{stack}-{logical_id}", {}
+
+
+def unchanged(
+    physical_id: str, _old: Properties, _new: Properties, _stack: str
+) -> Made:
+    """Accept an update that has nothing to do."""
+    return physical_id, {}
+
+
+def forget(_physical_id: str, _properties: Properties) -> None:
+    """Delete what was nothing but a name, or dies with the rehearsal."""
+
+
+# ------------------------------------------------------------------------------- api
+
+_create_api = HANDLERS["AWS::ApiGateway::RestApi"]["create"]
+
+
+def create_api(logical_id: str, properties: Properties, stack: str) -> Made:
+    """Make the API with the answers that the gateway gives by itself."""
+    api_id, attributes = _create_api(logical_id, properties, stack)
+    answers = properties["Body"].get("x-amazon-apigateway-gateway-responses", {})
+    for kind, answer in answers.items():
+        status, _, body = apigateway_v1._put_gateway_response(api_id, kind, answer)
+        if status >= 400:
+            raise ValueError(f"Gateway response {kind}: {body.decode()}")
+    return api_id, attributes
+
+
+_method_settings = provisioners._apigw_method_settings
+
+
+def method_settings(given: list[Properties]) -> dict[str, Properties]:
+    """Know limits of a route by its path, which CloudFormation writes as /~1path."""
+    settings = _method_settings(given)
+    if wrong := [name for name in settings if not name.startswith(("/~1", "*/*"))]:
+        raise ValueError(f"MethodSettings of no path: {wrong}")
+    return {name.replace("/~1", "/"): limits for name, limits in settings.items()}
+
+
+# -------------------------------------------------------------------- cloudformation
+
+_handle_request = cloudformation.handle_request
+
+
+async def handle_request(
+    method: str, path: str, headers: Properties, body: bytes, query: Properties
+) -> Any:
+    """Answer DeleteStack when the stack is gone: `sam` asks anew after 30 s only."""
+    answer = await _handle_request(method, path, headers, body, query)
+    if b"Action=DeleteStack" in body:
+        deleting = True
+        while deleting:
+            await asyncio.sleep(0.1)
+            stacks = cloudformation._stacks.values()
+            states = {stack["StackStatus"] for stack in stacks}
+            deleting = "DELETE_IN_PROGRESS" in states
+    return answer
+
+
+# ------------------------------------------------------------------------- functions
+
+_invoke_custom_resource = custom_resource.invoke_custom_resource
+_register_session = sts.register_session
+
+
+def invoke_custom_resource(
+    request: str, logical_id: str, properties: Properties, *more: Any, **named: Any
+) -> Any:
+    """Wait no longer than a minute for a function that does not answer."""
+    bounded = {**properties, "ServiceTimeout": LONGEST_CUSTOM_RESOURCE}
+    return _invoke_custom_resource(request, logical_id, bounded, *more, **named)
+
+
+def register_session(access_key: str, session: dict[str, Any]) -> None:
+    """Have sessions of functions expire, as tokens for RDS require."""
+    session.setdefault("Expiration", time.time() + 12 * 3600)
+    _register_session(access_key, session)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    creators: dict[str, Callable[[str, Properties, str], Made]] = {
+        "AWS::RDS::DBProxy": create_proxy,
+        "AWS::RDS::DBProxyTargetGroup": create_proxy_targets,
+        "AWS::ElastiCache::ServerlessCache": create_cache,
+        "AWS::EC2::SecurityGroupEgress": say_yes,
+        "AWS::EC2::SecurityGroupIngress": say_yes,
+        "AWS::CodeDeploy::Application": say_yes,
+        "AWS::CodeDeploy::DeploymentGroup": say_yes,
+    }
+    for kind, create in creators.items():
+        if kind in HANDLERS:
+            raise SystemExit(f"MiniStack has {kind} of its own now: remove ours.")
+        HANDLERS[kind] = {"create": create, "update": unchanged, "delete": forget}
+    HANDLERS["AWS::RDS::DBInstance"]["create"] = create_instance
+    HANDLERS["AWS::ApiGateway::RestApi"]["create"] = create_api
+    provisioners._apigw_rest_api_create = create_api  # an update may call it as well
+    provisioners._apigw_method_settings = method_settings
+    cloudformation.handle_request = handle_request
+    custom_resource.invoke_custom_resource = invoke_custom_resource
+    sts.register_session = register_session
+    lambda_runtime._RESERVED_RUNTIME_ENV_VARS |= OURS
+    # The one use that is made of it there: what runs the functions.
+    sys.executable = SETTINGS["python"]
+    Config._insecure_bind = [f"{SETTINGS['host']}:{SETTINGS['plain_port']}"]
+    app._port_is_bindable = lambda *_: False  # never take port 443 as well
+    directory = ldap_tokens.serve(SETTINGS["host"], SETTINGS["ldap_port"], verdict)
+    threading.Thread(target=directory.serve_forever, daemon=True).start()
+    sys.argv[1:] = []
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

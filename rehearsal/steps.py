@@ -1,0 +1,467 @@
+"""What a rehearsal shows, step by step.
+
+Each step is a method; the first line of its docstring is printed with its time. The
+first LocalError ends them all.
+"""
+
+import io
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import zxingcpp
+from PIL import Image
+
+from local.http import Answer
+from local.processes import LocalError, wait_until
+from local.project import architecture
+from rehearsal.deployment import STACK, Deployment
+from rehearsal.servers import (
+    REGION,
+    Cache,
+    Certificate,
+    Database,
+    Emulator,
+    debian_tools,
+)
+
+FIRST_URL_SECONDS, LATER_URL_SECONDS = 5, 600
+POSTS_AT_ONCE, POSTS_A_SECOND = 5, 2
+LIMITS = {"GenerateBurstLimit": POSTS_AT_ONCE, "GenerateRateLimit": POSTS_A_SECOND}
+SCHEDULE = {"CleanupSchedule": "rate(1 minute)"}
+FUNCTIONS = ("Generate", "Retrieve", "Cleanup", "Migrate")
+# What a static secret looks like, by its name or by itself.
+SECRET_NAME = re.compile(r"password|secret|token|private|credential", re.IGNORECASE)
+SECRET_VALUE = re.compile(r"//[^/@]*:[^/@]*@|A[KS]IA[A-Z0-9]{16}|PRIVATE KEY")
+
+
+def check(holds: object, otherwise: str) -> None:
+    """Raise LocalError unless something holds."""
+    if not holds:
+        raise LocalError(otherwise)
+
+
+def expect(answer: Answer, status: int, **members: object) -> None:
+    """Raise LocalError unless an answer has this status and these members."""
+    found = answer.json if isinstance(answer.json, dict) else {}
+    right = all(found.get(name) == value for name, value in members.items())
+    check(answer.status == status and right, f"not {status} {members or ''}: {answer}")
+
+
+def refused(answer: Answer, reason: str) -> None:
+    """Raise LocalError unless S3 refused a request, for this reason."""
+    said = answer.body.decode(errors="replace")
+    check(answer.status == 403 and reason in said, f"not 403 {reason}: {answer}")
+
+
+class Rehearsal:
+    """The servers, the stack, and what was asked of it so far."""
+
+    def __init__(self, folder: Path) -> None:
+        tools = debian_tools()
+        self.tls = Certificate(folder)
+        self.trusted = folder / "trusted.pem"  # by the functions
+        self.database = Database(folder / "postgresql", tools, self.tls)
+        self.cache = Cache(folder / "redis", tools, self.tls)
+        self.emulator = Emulator(
+            folder / "emulator", self.tls, self.trusted, self.database, self.cache
+        )
+        self.servers = [self.database, self.cache, self.emulator]
+        self.deployment = Deployment(folder, self.tls, self.emulator)
+        self.call = self.deployment.call
+        self.texts: list[str] = []  # payloads, to be found in no log
+        self.first = self.second = ""  # ids of codes
+        self.url = ""  # of the first code's image
+        self.url_dies = 0.0
+
+    def steps(self) -> list[Callable[[], None]]:
+        """Return the steps in their order."""
+        return [
+            self.start,
+            self.validate,
+            self.build,
+            self.deploy,
+            self.hold_no_secret,
+            self.may_enter_the_cache,
+            self.ask_for_a_key,
+            self.generate,
+            self.retrieve,
+            self.download,
+            self.refuse_what_was_not_signed,
+            self.refuse_without_tls,
+            self.refuse_late,
+            self.throttle,
+            self.update,
+            self.release,
+            self.clean_up_on_schedule,
+            self.clean_up_by_hand,
+            self.distrust,
+            self.log_no_payload,
+            self.delete,
+        ]
+
+    def stop(self) -> None:
+        """Stop all servers."""
+        for server in reversed(self.servers):
+            server.stop()
+
+    # ------------------------------------------------------------------ deployment
+
+    def start(self) -> None:
+        """PostgreSQL and Redis answer with TLS, and the emulator with IAM enforced."""
+        self.tls.create()
+        self.trusted.write_text(self.tls.certificate.read_text())
+        for server in self.servers:
+            server.prepare()
+        for server in self.servers:
+            server.start()
+
+    def validate(self) -> None:
+        """The template is valid (sam validate --lint)."""
+        self.deployment.sam("validate", "--lint", offline=True)
+
+    def build(self) -> None:
+        """Functions and layers are built for this machine (sam build)."""
+        to = ("--build-dir", str(self.deployment.build), "--no-cached")
+        override = ("--parameter-overrides", f"Architecture={architecture()}")
+        self.deployment.sam("build", *to, *override, offline=True)
+
+    def deploy(self) -> None:
+        """The stack stands, its schema made by the custom resource (sam deploy)."""
+        self.deployment.deploy(UrlTtlSeconds=FIRST_URL_SECONDS, **LIMITS, **SCHEDULE)
+        tables = self.database.execute("SELECT to_regclass('public.qr_codes')")
+        check(tables[0][0], "The migrations made no table of codes.")
+
+    def hold_no_secret(self) -> None:
+        """No password, secret or static key in parameters, outputs, environments."""
+        stack = self.deployment.stack
+        named = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+        named |= {
+            each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]
+        }
+        for function in FUNCTIONS:
+            named |= {
+                f"{function}Function {name}": value
+                for name, value in self.environment(function).items()
+            }
+        for name, value in named.items():
+            guilty = SECRET_NAME.search(name) or SECRET_VALUE.search(value)
+            check(not guilty, f"{name} looks like a static secret.")
+            check(self.deployment.api_key not in value, f"{name} shows the API key.")
+        kept = self.deployment.client("secretsmanager").list_secrets()["SecretList"]
+        check(not kept, f"The stack keeps secrets: {kept}")
+
+    def may_enter_the_cache(self) -> None:
+        """The roles that use the cache may enter it (iam simulate-principal-policy)."""
+        cache = self.environment("Retrieve")["REDIS_CACHE_NAME"]
+        user = self.environment("Retrieve")["REDIS_USERNAME"]
+        # Redis itself takes any token.
+        account = self.deployment.stack["StackId"].split(":")[4]
+        owner = f"arn:aws:elasticache:{REGION}:{account}"
+        iam = self.deployment.client("iam")
+        for function, resource in product(
+            ("Generate", "Retrieve"),
+            (f"{owner}:serverlesscache:{cache}", f"{owner}:user:{user}"),
+        ):
+            # The emulator judges the first resource of a question only.
+            found = iam.simulate_principal_policy(
+                PolicySourceArn=self.configuration(function)["Role"],
+                ActionNames=["elasticache:Connect"],
+                ResourceArns=[resource],
+            )
+            (result,) = found["EvaluationResults"]
+            allowed = result["EvalDecision"] == "allowed"
+            check(allowed, f"{function}Function: {resource} is closed to it.")
+
+    # ------------------------------------------------------------------ life of a code
+
+    def ask_for_a_key(self) -> None:
+        """POST /generate without a key, or with a wrong one: 403."""
+        for headers in ({}, {"X-Api-Key": "no-such-key"}):
+            answer = self.call("POST", "/generate", {"data": "no key"}, headers)
+            expect(answer, 403, code="forbidden")
+
+    def generate(self) -> None:
+        """POST /generate: 201, kept in S3, PostgreSQL and the cache."""
+        expect(self.call("GET", "/health"), 200, database="ok", cache="ok")
+        self.first = self.made()
+        check(self.keys() == [f"codes/{self.first}.png"], f"In S3: {self.keys()}")
+        cached = self.cache.execute("EXISTS", f"qr:{self.first}")
+        check(cached, "The code is not in the cache.")
+
+    def retrieve(self) -> None:
+        """GET /retrieve/ID: 200 from the cache, with a URL that soon dies."""
+        hits = self.hits()
+        answer = self.call("GET", f"/retrieve/{self.first}")
+        expect(answer, 200)
+        check(self.hits() == hits + 1, "The cache was not asked.")
+        self.url = answer.json["qr_code"]
+        self.url_dies = moment(answer.json["url_expires_at"])
+        life = self.url_dies - time.time()
+        check(life <= FIRST_URL_SECONDS, f"The URL lives for {life:.0f} s.")
+
+    def download(self) -> None:
+        """The presigned URL gives an image, which zxing-cpp reads as the very text."""
+        answer = self.call("GET", self.url)
+        expect(answer, 200)
+        found = zxingcpp.read_barcodes(Image.open(io.BytesIO(answer.body)))
+        read = [each.bytes.decode() for each in found]
+        check(read == [self.texts[0]], f"Read {read} instead of {self.texts[0]!r}.")
+
+    def refuse_what_was_not_signed(self) -> None:
+        """The URL tampered with, or without its signature: 403."""
+        signed, _, signature = self.url.partition("X-Amz-Signature=")
+        other = signature.translate(
+            str.maketrans("0123456789abcdef", "123456789abcdef0")
+        )
+        tampered = self.call("GET", f"{signed}X-Amz-Signature={other}")
+        refused(tampered, "SignatureDoesNotMatch")
+        refused(self.call("GET", self.url.partition("?")[0]), "AccessDenied")
+
+    def refuse_without_tls(self) -> None:
+        """The bucket's policy refuses the URL over plain HTTP: 403."""
+        answer = self.call("GET", self.url, port=self.emulator.plain_port)
+        check(time.time() < self.url_dies, "This machine is too slow: the URL died.")
+        refused(answer, "AccessDenied")
+
+    def refuse_late(self) -> None:
+        """The URL after its time: 403."""
+        time.sleep(max(0.0, self.url_dies + 0.5 - time.time()))
+        refused(self.call("GET", self.url), "expired")
+
+    def throttle(self) -> None:
+        """More requests at once than the limit: 429 with Retry-After."""
+        # POST by the usage plan, which has the route's limits too; /health by its own.
+        for request in (
+            lambda _: self.post("x", "?dry_run=true"),
+            lambda _: self.call("GET", "/health"),
+        ):
+            with ThreadPoolExecutor(4 * POSTS_AT_ONCE) as pool:
+                answers = list(pool.map(request, range(4 * POSTS_AT_ONCE)))
+            refusals = [answer for answer in answers if answer.status != 200]
+            check(refusals, "All of them were answered.")
+            for answer in refusals:
+                expect(answer, 429, code="throttled")
+                check(answer.headers["Retry-After"], "429 without Retry-After.")
+
+    # -------------------------------------------------------------------- operations
+
+    def update(self) -> None:
+        """An update changes UrlTtlSeconds while codes are served (sam deploy)."""
+        code = self.made()
+        with self.served_meanwhile(f"/retrieve/{code}"):
+            self.deployment.deploy(
+                UrlTtlSeconds=LATER_URL_SECONDS, **LIMITS, **SCHEDULE
+            )
+        answer = self.call("GET", f"/retrieve/{code}")
+        expect(answer, 200)
+        life = moment(answer.json["url_expires_at"]) - time.time()
+        check(life > LATER_URL_SECONDS / 2, f"The URL lives for {life:.0f} s only.")
+
+    def release(self) -> None:
+        """A release that changes a layer alone takes over the traffic (sam deploy)."""
+        before = self.layers("live")
+        code = self.deployment.build / "CommonLayer" / "python" / "qr_service"
+        (code / "release.txt").write_text("a change")
+        self.deployment.deploy(UrlTtlSeconds=LATER_URL_SECONDS, **LIMITS, **SCHEDULE)
+        check(self.layers("live") == self.layers("$LATEST"), "The old version serves.")
+        check(self.layers("live") != before, "No layer was changed.")
+        expect(self.call("GET", "/health"), 200)
+
+    def clean_up_on_schedule(self) -> None:
+        """The schedule erases an expired code by itself; 410 from then on."""
+        self.age(self.first)
+        key = f"codes/{self.first}.png"
+        erased = wait_until(lambda: key not in self.keys(), 90, pause=0.5)
+        check(erased, "No cleanup erased it within 90 s.")
+        self.is_gone(self.first)
+
+    def clean_up_by_hand(self) -> None:
+        """A cleanup by hand erases another (sam remote invoke)."""
+        self.second = self.made()
+        self.age(self.second)
+        said = self.deployment.sam(
+            *("remote", "invoke", "CleanupFunction"),
+            *("--stack-name", STACK, "--region", REGION),
+        )
+        check('"erased": 1' in said, f"It did not erase one code:\n{said}")
+        self.is_gone(self.second)
+
+    def distrust(self) -> None:
+        """With the layer's authorities the functions refuse database and cache."""
+        code = self.made()
+        in_layer = self.environment("Retrieve")["CA_BUNDLE"].removeprefix("/opt/")
+        bundles = list(self.deployment.build.glob(f"*Layer/{in_layer}"))
+        check(len(bundles) == 1, f"{in_layer} is in {len(bundles)} layers.")
+        self.trust(bundles[0])
+        expect(self.call("GET", "/health"), 503, code="unavailable")
+        # Entered, the cache would answer.
+        expect(self.call("GET", f"/retrieve/{code}"), 503, code="unavailable")
+        self.trust(self.tls.certificate)
+
+        def well() -> bool:
+            answer = self.call("GET", "/health")
+            return answer.status == 200 and answer.json["cache"] == "ok"
+
+        check(wait_until(well, 20, pause=0.5), "The functions do not recover.")
+
+    def log_no_payload(self) -> None:
+        """No payload in any log, not even PostgreSQL's of errors and timeouts."""
+        table = "ALTER TABLE qr_codes"
+        # An error with the row as its detail, and one that quotes the payload itself.
+        for rule in ("false", "data::integer > 0"):
+            added = f"ADD CONSTRAINT impossible CHECK ({rule}) NOT VALID"
+            self.database.execute(f"{table} {added}")
+            answer = self.post(self.text())
+            check(answer.status >= 500, f"not refused: {answer}")
+            self.database.execute(f"{table} DROP CONSTRAINT impossible")
+        connection = self.database.connect()
+        connection.autocommit = False
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE qr_codes")
+            expect(self.post(self.text()), 503, code="unavailable")
+        connection.close()
+        logs = {"PostgreSQL's log": self.database.log.read_text()}
+        events = self.deployment.client("logs")
+        for group in events.describe_log_groups()["logGroups"]:
+            found = events.filter_log_events(logGroupName=group["logGroupName"])
+            logs[group["logGroupName"]] = "\n".join(
+                event["message"] for event in found["events"]
+            )
+        written = "\n".join(logs.values())
+        for route in ("POST /generate", "GET /retrieve/{qr_id}"):
+            check(route in written, f"No log has a line of {route}.")
+        for name, log in logs.items():
+            shown = [text for text in self.texts if text in log]
+            check(not shown, f"{name} shows payloads: {shown}")
+
+    def delete(self) -> None:
+        """The stack is gone, the bucket of images is kept (sam delete)."""
+        rds = self.deployment.client("rds")
+        (database,) = rds.describe_db_instances()["DBInstances"]
+        check(database["DeletionProtection"], "Anybody could delete the database.")
+        rds.modify_db_instance(
+            DBInstanceIdentifier=database["DBInstanceIdentifier"],
+            DeletionProtection=False,
+        )
+        bucket = self.deployment.outputs["QrBucketName"]
+        self.deployment.sam(
+            "delete", "--no-prompts", "--stack-name", STACK, "--region", REGION
+        )
+        answer = self.call("GET", "/health")
+        check(answer.status in (403, 404), f"The API still answers: {answer}")
+        buckets = self.deployment.client("s3").list_buckets()["Buckets"]
+        check(bucket in {each["Name"] for each in buckets}, "The images are gone.")
+
+    # --------------------------------------------------------------------- helpers
+
+    def trust(self, authorities: Path) -> None:
+        """Have the functions trust these, and connect anew."""
+        self.trusted.write_text(authorities.read_text())
+        self.database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = 'qr_app'"
+        )
+        self.cache.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def configuration(self, function: str, version: str = "$LATEST") -> Any:
+        """Return how a function was deployed."""
+        return self.deployment.client("lambda").get_function_configuration(
+            FunctionName=self.deployment.outputs[f"{function}FunctionName"],
+            Qualifier=version,
+        )
+
+    def layers(self, version: str) -> list[str]:
+        """Return the ARNs of the layers of the retrieve function."""
+        found = self.configuration("Retrieve", version)["Layers"]
+        return [layer["Arn"] for layer in found]
+
+    def environment(self, function: str) -> dict[str, str]:
+        """Return a deployed function's variables."""
+        variables: dict[str, str] = self.configuration(function)["Environment"][
+            "Variables"
+        ]
+        return variables
+
+    def text(self) -> str:
+        """Return a payload that is like no other."""
+        self.texts.append(f"https://example.com/{secrets.token_hex(12)}")
+        return self.texts[-1]
+
+    def post(self, data: str, query: str = "") -> Answer:
+        """Return the answer to POST /generate."""
+        key = {"X-Api-Key": self.deployment.api_key}
+        return self.call("POST", f"/generate{query}", {"data": data}, key)
+
+    def made(self) -> str:
+        """Return the id of a new code, whatever was throttled before."""
+        text = self.text()
+        answers: list[Answer] = []
+
+        def done() -> bool:
+            answers.append(self.post(text))
+            return answers[-1].status != 429
+
+        wait_until(done, 10, pause=0.3)
+        expect(answers[-1], 201)
+        return str(answers[-1].json["qr_id"])
+
+    def keys(self) -> list[str]:
+        """Return the keys of all images."""
+        bucket = self.deployment.outputs["QrBucketName"]
+        found = self.deployment.client("s3").list_objects_v2(Bucket=bucket)
+        return [each["Key"] for each in found.get("Contents", [])]
+
+    def hits(self) -> int:
+        """Return how many keys the cache was asked for and had."""
+        return int(self.cache.execute("INFO", "stats")["keyspace_hits"])
+
+    def age(self, code: str) -> None:
+        """Have a code expired for a minute."""
+        self.database.execute(
+            "UPDATE qr_codes SET created_at = now() - interval '2 hours',"
+            " expires_at = now() - interval '1 minute' WHERE id = %s",
+            [code],
+        )
+
+    def is_gone(self, code: str) -> None:
+        """Raise LocalError unless a code is a tombstone, answered with 410."""
+        key = f"codes/{code}.png"
+        check(key not in self.keys(), f"{key} is still in S3.")
+        self.cache.execute("DEL", f"qr:{code}")  # its life there was not aged
+        expect(self.call("GET", f"/retrieve/{code}"), 410, code="expired")
+        row = "SELECT data FROM qr_codes WHERE id = %s AND erased_at IS NOT NULL"
+        check(self.database.execute(row, [code]) == [(None,)], "It was not erased.")
+
+    @contextmanager
+    def served_meanwhile(self, path: str) -> Iterator[None]:
+        """Raise LocalError unless a path is answered with 200 all the while."""
+        over, answers = threading.Event(), []
+
+        def ask() -> None:
+            while not over.wait(0.1):
+                answers.append(self.call("GET", path))
+
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask)
+            try:
+                yield
+            finally:
+                over.set()
+            asking.result()
+        check(answers, "Nothing was asked meanwhile.")
+        for answer in answers:
+            expect(answer, 200)
+
+
+def moment(text: Any) -> float:
+    """Return the seconds since 1970 of an answer's time."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Writes the pinned lists, requirements/*.txt with hashes, from requirements/*.in. A
+# version that a list has stays, unless --upgrade is given. Run by `make requirements`.
+#
+# The environments serve Python 3.11 and newer on both processors; the layer is for the
+# runtime's Python alone. Addresses are left out: the hashes make any index as good.
+set -eu
+cd "$(dirname "$0")"
+
+compile() { # NAME PYTHON OPTION...
+    name=$1 python=$2
+    shift 2
+    echo "requirements/$name.txt" >&2
+    ../.venv/uv/bin/uv pip compile --quiet --generate-hashes --no-annotate \
+        --custom-compile-command "make requirements" --python-version "$python" \
+        --output-file "$name.txt" "$name.in" "$@"
+}
+
+compile layer 3.13 "$@"
+compile dev 3.11 --universal --constraints layer.txt "$@"
+compile ministack 3.11 --universal "$@"
+compile bench 3.11 --universal --constraints dev.txt "$@"
+compile lambda 3.11 --universal "$@"
+compile pipeline 3.11 --universal "$@"
+compile checkov 3.11.5 --universal "$@"
+compile uv 3.11 --universal "$@"

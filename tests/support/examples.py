@@ -1,0 +1,29 @@
+"""What the example events of HTTP are answered, by file below events/.
+
+On a database that knows the code of RETRIEVED, which the events ask for.
+"""
+
+from local.project import EVENTS
+
+ALL = sorted(str(f.relative_to(EVENTS).with_suffix("")) for f in EVENTS.glob("*/*"))
+CONTAINER_DATA = "https://example.com/containers"  # of the code in `make containers`
+RETRIEVED = "3f1c8a52-7d0e-4b6a-9c41-5e8f2a7b6d90"
+STATUS = {
+    "generate/base64": 201,
+    "generate/dry_run": 200,
+    "generate/gradient": 201,
+    "generate/idempotent": 201,
+    "generate/japanese": 201,
+    "generate/logo": 201,
+    "generate/rounded": 201,
+    "generate/styled": 201,
+    "generate/svg": 201,
+    "generate/too_long": 422,
+    "generate/unknown_field": 400,
+    "generate/url": 201,
+    "generate/wifi": 201,
+    "retrieve/health": 200,
+    "retrieve/json": 200,
+    "retrieve/not_found": 404,
+    "retrieve/redirect": 302,
+}

@@ -1,0 +1,105 @@
+"""API Gateway as the handlers see it: requests in as the events of `events/`."""
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from local.project import EVENTS
+from tests.support.transcript import transcript
+
+
+def event(case: str) -> dict[str, Any]:
+    """One of the events that developers invoke, such as `generate/url`."""
+    return json.loads((EVENTS / f"{case}.json").read_text())
+
+
+class Context:
+    """The Lambda context of an invocation with `seconds` on its clock."""
+
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:function"
+    aws_request_id = "00000000-0000-4000-8000-000000000000"
+
+    def __init__(self, seconds: float = 60) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response as a client gets it; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+def post_generate(
+    handler: Handler,
+    body: object,
+    headers: Mapping[str, str] | None = None,
+    *,
+    api_key_id: str | None = None,
+) -> Reply:
+    """POST /generate; text is sent as it is, everything else as JSON."""
+    if isinstance(body, dict):
+        transcript.keep_out(*(str(value) for value in body.values()))
+    transcript.keep_out(*(headers or {}).values())
+    request = event("generate/url")
+    request["body"] = body if isinstance(body, str | None) else json.dumps(body)
+    request["requestContext"]["identity"]["apiKeyId"] = api_key_id
+    return _call(handler, request, headers)
+
+
+def get_retrieve(
+    handler: Handler,
+    qr_id: str,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Reply:
+    """GET /retrieve/{qr_id}."""
+    request = event("retrieve/json")
+    old = request["pathParameters"]["qr_id"]
+    request["pathParameters"]["qr_id"] = qr_id
+    request["path"] = request["path"].replace(old, qr_id)
+    context = request["requestContext"]
+    context["path"] = context["path"].replace(old, qr_id)
+    if query:
+        request["queryStringParameters"] = dict(query)
+        request["multiValueQueryStringParameters"] = {k: [v] for k, v in query.items()}
+    return _call(handler, request, headers)
+
+
+def get_health(handler: Handler) -> Reply:
+    """GET /health."""
+    return _call(handler, event("retrieve/health"), None)
+
+
+def _call(
+    handler: Handler, request: dict[str, Any], headers: Mapping[str, str] | None
+) -> Reply:
+    for name, value in (headers or {}).items():
+        request["headers"] = _without(request["headers"], name) | {name: value}
+        request["multiValueHeaders"] = _without(request["multiValueHeaders"], name)
+        request["multiValueHeaders"][name] = [value]
+    answer = handler(copy.deepcopy(request), Context())
+    given = {
+        name.lower(): values[-1] for name, values in answer["multiValueHeaders"].items()
+    }
+    reply = Reply(answer["statusCode"], given, json.loads(answer["body"]))
+    signed = urlsplit(reply.body.get("qr_code", ""))
+    transcript.keep_out(*parse_qs(signed.query).get("X-Amz-Signature", []))
+    return reply
+
+
+def _without(headers: dict[str, Any], name: str) -> dict[str, Any]:
+    return {k: v for k, v in headers.items() if k.lower() != name.lower()}

@@ -1,0 +1,10 @@
+"""Files as they lie in a layer."""
+
+import struct
+
+from checks.layers import MACHINES
+
+
+def elf(machine):
+    """The start of a compiled file for that machine."""
+    return b"\x7fELF" + bytes(14) + struct.pack("<H", MACHINES[machine])

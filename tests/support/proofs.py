@@ -1,0 +1,51 @@
+"""What the service accepts is read by two readers; what it refuses has a reason."""
+
+from dataclasses import replace
+
+import pytest
+from qr_service.edge.request import GenerateRequest
+from qr_service.engine import logo as logos
+from qr_service.engine.readback import read
+from qr_service.errors import DataTooLong, Unscannable
+from qr_service.generation import prove
+
+from tests.support.scanners import zbar_reads
+
+
+def proven(data, style, level="M"):
+    """The image, read back by zxing-cpp, and by zbar as far as zbar can.
+
+    zbar guesses at the encoding of bytes, so that only ASCII is compared.
+    """
+    proof = prove(GenerateRequest(data, 24, level, style, b""))
+    if data.isascii():
+        assert zbar_reads(proof.image.body) == data.encode()
+    return proof
+
+
+def check(wanted):
+    """Returns whether it was accepted; None when the data fits in no symbol."""
+    try:
+        proof = prove(wanted)
+    except DataTooLong:
+        return None
+    except Unscannable as refused:
+        return _check_advice(wanted, refused.fields)
+    payload = wanted.data.encode()
+    assert read(proof.image.body).payload == payload
+    assert zbar_reads(proof.image.body) == payload, f"{proof.symbol.version} by zbar"
+    assert proof.margin >= 1 - logos.BUDGET - 0.01
+    return True
+
+
+def _check_advice(wanted, fields):
+    if fields["field"] == "logo":  # there is no size that would fit
+        for size in (0.05, None):
+            with pytest.raises(Unscannable):
+                prove(replace(wanted, style=replace(wanted.style, logo_size=size)))
+        return False
+    assert fields["field"] == "logo_size"
+    assert 0.05 <= fields["allowed"] <= 0.5, "a size that a request may ask for"
+    style = replace(wanted.style, logo_size=fields["allowed"])
+    assert check(replace(wanted, style=style)), "the size that was said to fit"
+    return False

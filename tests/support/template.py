@@ -1,0 +1,30 @@
+"""The template as tests see it: parsed, and nothing resolved."""
+
+from typing import Any
+
+from samcli.yamlhelper import yaml_parse
+
+from local.project import ROOT
+from local.project import TEMPLATE as TEMPLATE_FILE
+
+
+def read(name: str) -> str:
+    """The text of a file of the repository."""
+    return (ROOT / name).read_text()
+
+
+TEMPLATE = yaml_parse(TEMPLATE_FILE.read_text())
+PARAMETERS = TEMPLATE["Parameters"]
+RESOURCES = TEMPLATE["Resources"]
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    """The properties of the template's resources of one type, by logical id."""
+    return {
+        name: resource["Properties"]
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == kind
+    }
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
