@@ -1,11 +1,11 @@
-"""Gives a container engine without a registry a substitute for Lambda's image.
+"""A substitute for Lambda's image, for a container engine without a registry.
 
     PYTHONPATH=. python .ci/lambda_image.py
 
-It contains this machine's own Python 3.13 and C library, what Lambda adds to them
+It contains this machine's own Python 3.13 and C library, the packages that Lambda adds
 (awslambdaric, boto3) and the few tools that SAM's own build step runs. It is not Amazon
-Linux: what works only because of this machine's libraries works in it, too. It has the
-name of the image that it replaces, so it belongs only in an engine that CI starts.
+Linux: code that needs this machine's libraries works in it, too. It has the name of the
+image that it replaces, so load it only into an engine that CI starts.
 """
 
 import re
@@ -44,7 +44,7 @@ FOLDERS = ["/opt", "/tmp", "/var/task"]  # noqa: S108 - the image's own
 
 
 def main() -> int:
-    """Return the exit code."""
+    """Load the image into the engine; return the exit code."""
     if sysconfig.get_python_version() != "3.13":
         say("The image needs Python 3.13: PYTHON=python3.13.")
         return 1
@@ -59,7 +59,7 @@ def main() -> int:
         archive.seek(0)
         client.api.import_image_from_data(archive, repository, tag)
     client.images.get(IMAGE)  # raises if the engine did not accept it
-    say(f"{IMAGE} is a substitute made of this machine's Python.")
+    say(f"{IMAGE} is a substitute with this machine's Python.")
     return 0
 
 
@@ -79,7 +79,7 @@ def write(archive: IO[bytes]) -> None:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(text), 0o755
             tar.addfile(entry, BytesIO(text.encode()))
-        entry = tarfile.TarInfo("/var/lang/bin/python3.13")  # where the bootstrap looks
+        entry = tarfile.TarInfo("/var/lang/bin/python3.13")  # the bootstrap's path
         entry.type, entry.linkname = tarfile.SYMTYPE, str(python)
         tar.addfile(entry)
         for name in FOLDERS:
@@ -110,7 +110,7 @@ def packages(names: Iterable[str]) -> dict[str, Path]:
         done.add(name)
         found = distribution(name)
         for file in found.files or []:
-            if not file.parts[0].startswith(".."):  # scripts, for the shell
+            if not file.parts[0].startswith(".."):  # not a script for the shell
                 files[str(file)] = Path(str(found.locate_file(file)))
         todo += [
             needed.name
@@ -123,14 +123,14 @@ def packages(names: Iterable[str]) -> dict[str, Path]:
 def shared_libraries(files: Iterable[Path]) -> set[Path]:
     """Return the system's libraries that the files load (by ldd), and STUBS."""
     binaries = [str(path) for path in files if _is_binary(path)]
-    said = subprocess.run(
+    output = subprocess.run(
         ["ldd", *binaries], capture_output=True, text=True, check=False
     ).stdout
     # `libm.so.6 => /lib/libm.so.6 (0x...)`, or `/lib64/ld-linux.so.2 (0x...)`
     libraries = {
         Path(path)
-        for path in re.findall(r"(?:=> |^\t)(/\S+) \(0x", said, re.MULTILINE)
-        if "site-packages" not in path  # a wheel's own, which it finds by itself
+        for path in re.findall(r"(?:=> |^\t)(/\S+) \(0x", output, re.MULTILINE)
+        if "site-packages" not in path  # a wheel finds its own libraries
     }
     (libc,) = (path for path in libraries if path.name == "libc.so.6")
     return libraries | {libc.with_name(name) for name in STUBS}

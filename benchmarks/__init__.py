@@ -1,1 +1,1 @@
-"""`make bench`: what the service costs, beside what others cost, in one run."""
+"""`make bench`: the costs of the service compared with those of others, in one run."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints, and tells whether the budgets are kept."""
+"""`python -m benchmarks`: measures, prints, and reports which budgets were missed."""
 
 import argparse
 import gc
@@ -17,10 +17,10 @@ PARTS = ("engine", "requests", "imports", "cleanup")
 
 
 def main() -> int:
-    """The exit code: 0 when every budget's `must` is kept."""
+    """Run the benchmarks; return 0 if every budget's `must` is kept, else 1."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, short texts")
-    parser.add_argument("--only", choices=PARTS, help="one part of four")
+    parser.add_argument("--only", choices=PARTS, help="run only this part")
     parser.add_argument(
         "--output",
         type=Path,
@@ -29,7 +29,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     parts = [options.only] if options.only else list(PARTS)
-    gc.freeze()  # no contender shall pay for walking what is imported here
+    gc.freeze()  # keeps collections from scanning these imports during a measurement
     rows = list(_measure(parts, quick=options.quick))
     gc.unfreeze()
     report.print_tables(rows)

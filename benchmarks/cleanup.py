@@ -1,9 +1,9 @@
-"""How fast cleanup erases: wall time, for most of it is spent waiting for the stores.
+"""The speed of the cleanup: wall time, because most of it is waiting for the stores.
 
-MiniStack, which deletes file by file, takes nearly all of it, so that the budgets are
-about an S3 that takes none: for the rest, which is ours and the database's. `python -m
-benchmarks.cleanup` measures, in a process of its own with the functions' environment;
-the last line that it prints holds the figures, as JSON.
+MiniStack deletes file by file, which is nearly all of the time. The budgets therefore
+apply to an S3 that answers at once: the rest is our own time and the database's.
+`python -m benchmarks.cleanup` measures in a process of its own with the functions'
+environment; its last line of output holds the figures as JSON.
 """
 
 import json
@@ -49,11 +49,11 @@ INSERT = """
 
 
 def measure_cleanup(counts: Sequence[int]) -> Iterator[Row]:
-    """Speed for each count of codes; speed and memory of the last beside the first."""
+    """Yield the speed for each count; compare the last with the first; check memory."""
     least = counts[0]
     keys = [key(n) for n in range(WARM_UP + least)]
     with (
-        instant_s3() as url,  # forks, so that it comes first
+        instant_s3() as url,  # forks, so it must start first
         TemporaryDirectory() as folder,
         stores(Path(folder), keys) as environment,
     ):
@@ -79,7 +79,7 @@ def measure_cleanup(counts: Sequence[int]) -> Iterator[Row]:
 def _runs(
     environment: Mapping[str, str], counts: Sequence[int]
 ) -> list[dict[str, float]]:
-    """What `main` gives for each count, behind a first, small run."""
+    """Return what `main` yields for each count, after a first, small run."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.cleanup", str(WARM_UP), *map(str, counts)],
@@ -98,18 +98,18 @@ def _speed(run: Mapping[str, float], subject: str, budget: Budget | None) -> Row
 
 
 def key(number: int) -> str:
-    """The object's key of a code of INSERT."""
+    """Return the object key of a code that INSERT creates."""
     digest = md5(str(number).encode(), usedforsecurity=False).hexdigest()
     return f"codes/{UUID(digest)}.png"
 
 
 class TimedDeletion(Deletion):
-    """Knows for how many seconds it was at work, boto3 included."""
+    """A Deletion that adds up the `seconds` it takes, boto3 included."""
 
     seconds = 0.0
 
     def delete(self, keys: Iterable[str]) -> set[str]:
-        """Deletes like any other."""
+        """Delete objects, and add the time to `seconds`."""
         start = time.monotonic()
         try:
             return super().delete(keys)
@@ -118,7 +118,7 @@ class TimedDeletion(Deletion):
 
 
 def main(counts: Iterable[int]) -> Iterator[dict[str, float]]:
-    """A run a count: milliseconds for 1,000 codes, and bytes the process grew by."""
+    """Yield a run per count: milliseconds for 1,000 codes, bytes of memory growth."""
     deletion = TimedDeletion(settings())
     table = CodeTable(Database(settings()))
     cleaner = Cleaner(table, deletion, settings().tombstone_days)
@@ -145,7 +145,7 @@ def main(counts: Iterable[int]) -> Iterator[dict[str, float]]:
 
 
 def _peak() -> int:
-    """The most memory that this process ever had, in bytes."""
+    """Return the peak memory of this process, in bytes."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

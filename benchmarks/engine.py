@@ -1,4 +1,4 @@
-"""Text to symbol, to PNG and SVG, and back: the engine beside other libraries."""
+"""Text to symbol, to PNG and SVG, and back: the engine and other libraries."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -17,7 +17,7 @@ def _prose(size: int) -> str:
     return ("the quick brown fox jumps over the lazy dog, and " * size)[:size]
 
 
-# Text, and the level to ask for: 2,900 bytes fit at L only.
+# Text, and the level to request: 2,900 bytes fit at L only.
 PAYLOADS: Mapping[str, tuple[str, Level]] = {
     "20 B": ("https://example.com/", "M"),
     "60 B": ("https://tickets.example.com/autumn/entry?seat=b12&ref=abcdef", "M"),
@@ -40,17 +40,17 @@ STYLED: Mapping[str, Style] = {
 }
 STYLED_PAYLOADS = ("60 B", "500 B")
 
-SHORT = 150  # bytes of text, below which the fixed costs weigh more
+SHORT = 150  # bytes; fixed costs matter more for shorter texts
 SYMBOL, SHORT_SYMBOL = Budget("times faster", 40, 80), Budget("times faster", 20, 50)
 PNG, SHORT_PNG = Budget("times faster", 20, 30), Budget("times faster", 12, 30)
 NOT_LARGER, SMALLER_AT_60_B = Budget("share", 1.0, 1.0), Budget("share", 0.85, 0.85)
 
 
 def measure_payload(name: str, rounds: int) -> Iterator[Row]:
-    """All rows of one payload."""
-    data, asked = PAYLOADS[name]
-    symbol = encode(data, asked)
-    level = symbol.level  # raised where that is free; the same for all
+    """Yield all rows of one payload."""
+    data, requested = PAYLOADS[name]
+    symbol = encode(data, requested)
+    level = symbol.level  # raised if that is free; the same for all
     short = len(data) < SHORT
 
     def row(topic: str, calls: Mapping[str, Callable[[], object]], **more: Any) -> Row:
@@ -80,7 +80,7 @@ def measure_payload(name: str, rounds: int) -> Iterator[Row]:
     smaller = SMALLER_AT_60_B if name == "60 B" else NOT_LARGER
     yield file_row("PNG file", pngs, rival="qrcode", budget=smaller)
     yield row("SVG", svgs, rival="segno")
-    # segno often picks another mask, by which files differ more than by their writer.
+    # segno often picks another mask, which changes a file more than its writer does.
     svgs["segno"] = partial(segno_svg, data, level, symbol.mask)
     yield file_row("SVG file", svgs, rival="segno", budget=NOT_LARGER)
 
@@ -106,7 +106,7 @@ def _draw(data: str, level: Level, style: Style) -> bytes:
 
 
 def _check(data: str, calls: Mapping[str, Callable[[], bytes]]) -> None:
-    """Raises AssertionError unless every PNG holds the text."""
+    """Raise AssertionError unless every PNG holds the text."""
     for who, call in calls.items():
         reading = read(call())
         if reading is None or reading.payload != data.encode():

@@ -1,8 +1,8 @@
-"""What importing a function costs: CPU of fresh interpreters, their start deducted.
+"""The cost of importing a function: CPU of new interpreters, minus their start.
 
-Lambda imports from compiled files, so these are made first. The naive set is what the
-service would import by the plain choice of libraries. boto3 imports awscrt and OpenSSL
-as well where they happen to be, as in this virtual environment; they are hidden.
+Lambda imports from compiled files, so these are created first. The naive set is what
+the service would import with the usual choice of libraries. boto3 also imports awscrt
+and OpenSSL if they are installed, as in this virtual environment; they are hidden.
 """
 
 import os
@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "PATH": os.defpath,
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "eu-west-1",
-    "AWS_ACCESS_KEY_ID": "none",  # else boto3 goes looking for it
+    "AWS_ACCESS_KEY_ID": "none",  # otherwise boto3 searches for it
     "AWS_SECRET_ACCESS_KEY": "none",
     "POWERTOOLS_SERVICE_NAME": "qr-service",
     "POWERTOOLS_METRICS_NAMESPACE": "QRService",
@@ -43,18 +43,19 @@ ENVIRONMENT = {
 
 
 def measure_imports(rounds: int) -> Iterator[Row]:
-    """A row a function, imported from its source folders."""
+    """Yield a row for each function, imported from its source folders."""
     functions = {name: FUNCTION.format(name) for name in BUDGETS}
-    # -I: nothing of this process's PYTHON... variables.
+    # -I: ignores the PYTHON... variables of this process.
     yield from compare_imports(functions, NAIVE, [sys.executable, "-I"], rounds)
 
 
 def compare_imports(
     functions: Mapping[str, str], naive: str, python: list[str], rounds: int
 ) -> Iterator[Row]:
-    """A row a function: programs that import it, and one that imports the naive set.
+    """Yield a row for each function, compared with the naive set.
 
-    `python` is the command of the interpreter, which gets each as its `-c`.
+    `functions` are programs that import one function each, and `naive` is a program
+    that imports the naive set. `python` is the command that runs them with `-c`.
     """
     programs = {**functions, "nothing": "", "naive set": naive}
     measures = {
@@ -74,7 +75,7 @@ def compare_imports(
 
 
 def _cpu_milliseconds(command: list[str]) -> float:
-    """CPU milliseconds of a process."""
+    """Return the CPU milliseconds of a process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, env=ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

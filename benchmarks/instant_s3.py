@@ -1,6 +1,6 @@
-"""An S3 that says of every object that it is deleted, at once, over real HTTP.
+"""A fake S3 that reports every object as deleted, at once, over real HTTP.
 
-What is measured against it is the client's own work and its waiting for the database.
+Measurements against it show the client's own work and its waiting for the database.
 """
 
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 
-# To a quiet DeleteObjects only what failed is answered (Amazon S3 API reference).
+# The answer to a quiet DeleteObjects lists only failures (Amazon S3 API reference).
 ANSWER = b'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"/>'
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers DeleteObjects, which is the only POST there is."""
+    """A handler of DeleteObjects, which is the only POST request."""
 
-    protocol_version = "HTTP/1.1"  # keeps the connection
+    protocol_version = "HTTP/1.1"  # keeps the connection open
 
     def do_POST(self) -> None:
-        """Reads the keys, and deletes none."""
+        """Read the keys, and delete none."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", str(len(ANSWER)))
@@ -26,12 +26,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(ANSWER)
 
     def log_message(self, *_: object) -> None:
-        """Keeps quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def instant_s3() -> Iterator[str]:
-    """Runs it in a process of its own; gives its URL."""
+    """Run it in a process of its own; yield its URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         process = get_context("fork").Process(target=server.serve_forever, daemon=True)
         process.start()

@@ -1,7 +1,7 @@
 """The libraries to compare with, each as a competent user calls it.
 
-All do equal work: the same level, the smallest version, 10 pixels a module, a border of
-4 modules, black on white. A symbol is what the library makes of a text before it draws.
+All do equal work: the same level, the smallest version, 10 pixels per module, a border
+of 4 modules, black on white. A symbol is what the library creates before it draws.
 """
 
 import ctypes
@@ -31,14 +31,14 @@ MODULE_SIZE, BORDER = 10, 4
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Text to symbol, and symbol to the files that the library can write."""
+    """The functions of a library: text to symbol, and symbol to each kind of file."""
 
     encode: Callable[[str, Level], Any]
     png: Callable[[Any], bytes] | None = None
     svg: Callable[[Any], bytes] | None = None
 
     def draw(self, write: Callable[[Any], bytes], data: str, level: Level) -> bytes:
-        """Text to file, by `png` or `svg`."""
+        """Return a text as a file, which `write` creates: `png` or `svg`."""
         return write(self.encode(data, level))
 
 
@@ -74,7 +74,7 @@ def _segno_png(code: Any) -> bytes:
 
 
 def _segno_svg(code: Any) -> bytes:
-    """The shortest that segno can, with the white paper that ours has too."""
+    """Return the shortest SVG that segno can write, with white paper like ours."""
     file = BytesIO()
     code.save(
         file,
@@ -107,7 +107,7 @@ def _zxing_svg(code: Any) -> bytes:
 
 
 def _libqrencode() -> dict[str, Library]:
-    """libqrencode, when it is installed (Debian: libqrencode4)."""
+    """Return libqrencode if it is installed (Debian: libqrencode4)."""
     name = ctypes.util.find_library("qrencode")
     if not name:
         return {}
@@ -121,7 +121,7 @@ def _libqrencode() -> dict[str, Library]:
             data.encode(), any_version, LEVELS.index(level), byte_mode, case_sensitive
         )
         if not symbol:
-            raise ValueError("libqrencode makes no symbol of it")
+            raise ValueError("libqrencode cannot encode this text")
         library.QRcode_free(symbol)
 
     return {"libqrencode": Library(encode)}
@@ -134,7 +134,7 @@ LIBRARIES: Mapping[str, Library] = {
     **_libqrencode(),
 }
 
-# The options of qrcode's `make_image` that look like our style of that name.
+# The options of qrcode's `make_image` that look like our style of the same name.
 QRCODE_STYLES: Mapping[str, Mapping[str, Any]] = {
     "rounded": {"module_drawer": RoundedModuleDrawer()},
     "circle": {"module_drawer": CircleModuleDrawer()},
@@ -146,16 +146,16 @@ QRCODE_STYLES: Mapping[str, Mapping[str, Any]] = {
 
 
 def styled_png(data: str, level: Level, style: str) -> bytes:
-    """A PNG in one of QRCODE_STYLES, by qrcode."""
+    """Return a PNG in one of QRCODE_STYLES, drawn by qrcode."""
     code = _qrcode(data, level)
     return _qrcode_png(code, image_factory=StyledPilImage, **QRCODE_STYLES[style])
 
 
 def segno_svg(data: str, level: Level, mask: int) -> bytes:
-    """The file by segno of the symbol with this mask."""
+    """Return the SVG of the symbol with this mask, drawn by segno."""
     return _segno_svg(_segno(data, level, mask))
 
 
 def read_by_zbar(body: bytes) -> object:
-    """The text of a PNG, by zbar."""
+    """Return the text of a PNG, read by zbar."""
     return pyzbar.decode(Image.open(BytesIO(body)), [pyzbar.ZBarSymbol.QRCODE])

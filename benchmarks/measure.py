@@ -1,8 +1,8 @@
-"""Medians of interleaved measurements, and how they stand to their budgets.
+"""Medians of interleaved measurements, and how they compare with their budgets.
 
 Time is CPU time of this process, all its threads and the kernel included, unless it is
-called wall time: on a shared machine it tells more than the clock. Contenders take
-turns, so that whatever else happens on the machine happens to all of them.
+called wall time: on a shared machine it varies less than the clock. Contenders take
+turns, so other load on the machine affects all of them.
 """
 
 import time
@@ -13,16 +13,16 @@ from typing import Any, Literal
 
 OURS = "this service"
 
-# Shorter measurements than this are repeated, and their mean taken.
+# Shorter measurements are repeated, and their mean is used.
 LEAST_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a ratio has to reach (`must`) and ought to (`aim`).
+    """What a ratio must reach (`must`) and should reach (`aim`).
 
-    "times faster" is rival / ours and at least that; "share" is ours / rival and at
-    most that.
+    "times faster" is rival / ours, and at least the limit; "share" is ours / rival, and
+    at most the limit.
     """
 
     kind: Literal["times faster", "share"]
@@ -30,11 +30,11 @@ class Budget:
     aim: float
 
     def ratio(self, ours: float, rival: float) -> float:
-        """The ratio that the budget is about."""
+        """Return the ratio that the budget limits."""
         return rival / ours if self.kind == "times faster" else ours / rival
 
     def verdict(self, ratio: float) -> Literal["MISSED", "kept", "aim reached"]:
-        """How a ratio stands to the budget."""
+        """Return how a ratio compares with the budget."""
         sign = 1 if self.kind == "times faster" else -1
         if sign * ratio < sign * self.must:
             return "MISSED"
@@ -45,7 +45,7 @@ class Budget:
 class Row:
     """One comparison: `values` by contender, in `unit`; less is better.
 
-    The ratio is that of OURS to `rival`; without a budget it is only told.
+    The ratio is that of OURS to `rival`; without a budget it is only reported.
     """
 
     topic: str
@@ -57,22 +57,22 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """As the budget has it, or how many times faster where there is none."""
+        """The ratio that the budget limits; "times faster" without a budget."""
         yardstick = self.budget or Budget("times faster", 0, 0)
         return yardstick.ratio(self.values[OURS], self.values[self.rival])
 
     @property
     def verdict(self) -> str:
-        """How the ratio stands to the budget; empty without one."""
+        """How the ratio compares with the budget; empty without one."""
         return self.budget.verdict(self.ratio) if self.budget else ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The row with what follows from it, for JSON."""
+        """Return the row with its ratio and verdict, for JSON."""
         return {**asdict(self), "ratio": round(self.ratio, 3), "verdict": self.verdict}
 
 
 def missed(rows: list[Row]) -> list[str]:
-    """What missed its budget, in words."""
+    """Return a message for each row that missed its budget."""
     return [
         f"{row.topic}, {row.subject}: {row.ratio:.4g}, must be {row.budget.must:g}"
         for row in rows
@@ -83,7 +83,7 @@ def missed(rows: list[Row]) -> list[str]:
 def interleave(
     measures: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, float]:
-    """The median of each measure, all of which are taken in turn, `rounds` times."""
+    """Return the median of each measure; they run in turn, `rounds` times."""
     taken: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
@@ -92,7 +92,7 @@ def interleave(
 
 
 def cpu_milliseconds(call: Callable[[], object]) -> Callable[[], float]:
-    """A measure: CPU milliseconds of one call, once caches are warm."""
+    """Return a measure: the CPU milliseconds of one call, with warm caches."""
     call()
     first = _seconds(call, 1)
     times = 1 if first >= LEAST_SECONDS else round(LEAST_SECONDS / first) + 1

@@ -1,7 +1,7 @@
 """The same service the plain way: FastAPI, qrcode, a psycopg2 pool, redis, a folder.
 
-The yardstick of the request costs: what a competent developer writes in an afternoon.
-It reads no image back, signs no URL, and knows no idempotency.
+Request costs are compared with it: a competent developer writes it in an afternoon. It
+reads no image back, signs no URL, and supports no idempotency.
 """
 
 import json
@@ -45,7 +45,7 @@ class Retrieved(BaseModel):
 
 
 def create_app(database_url: str, redis_url: str, folder: Path) -> FastAPI:
-    """The application; images go to `folder`."""
+    """Return the application, which stores images in `folder`."""
     app = FastAPI()
     pool = ThreadedConnectionPool(1, 10, database_url)
     cache = redis.Redis.from_url(redis_url)

@@ -16,12 +16,12 @@ _PACKAGES = ("qrcode", "pillow", "segno", "zxing-cpp", "fastapi", "boto3", "redi
 
 
 def progress(doing: str) -> None:
-    """Tells the developer what is being measured now."""
+    """Print what is being measured now."""
     print(f"{time.monotonic() - _STARTED:4.0f} s  {doing} ...", file=sys.stderr)
 
 
 def print_tables(rows: Iterable[Row]) -> None:
-    """A table a topic."""
+    """Print a table for each topic."""
     topics: dict[str, list[Row]] = {}
     for row in rows:
         topics.setdefault(row.topic, []).append(row)
@@ -45,7 +45,7 @@ def _figure(value: float, row: Row) -> str:
 
 
 def write_json(rows: Iterable[Row], path: Path) -> None:
-    """The rows, and on what they were measured."""
+    """Write the rows, and the machine and packages they were measured with."""
     document = {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -56,7 +56,7 @@ def write_json(rows: Iterable[Row], path: Path) -> None:
 
 
 def draw(rows: Iterable[Row], path: Path) -> None:
-    """Symbols and PNGs by size of text; requests and imports beside the plain way."""
+    """Plot symbols and PNGs by size of text, and requests and imports as shares."""
     from matplotlib.figure import Figure  # noqa: PLC0415  half a second, only for this
 
     figure = Figure(figsize=(13, 4.2), layout="constrained")

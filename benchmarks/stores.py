@@ -1,4 +1,4 @@
-"""Warm requests against real stores: starts these, and `warm` with them."""
+"""Warm requests against real stores: starts the stores, and then `warm`."""
 
 import json
 import os
@@ -25,8 +25,8 @@ MIGRATIONS = Path("functions/migrate/migrations")
 
 
 def measure_requests(rounds: int) -> Iterator[Row]:
-    """A row a route."""
-    # The developer's own AWS settings are nothing to the functions.
+    """Yield a row for each route."""
+    # The functions must not see the developer's own AWS settings.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     with TemporaryDirectory() as folder, stores(Path(folder)) as environment:
         done = subprocess.run(
@@ -42,10 +42,10 @@ def measure_requests(rounds: int) -> Iterator[Row]:
 
 @contextmanager
 def stores(folder: Path, keys: Iterable[str] = ()) -> Iterator[dict[str, str]]:
-    """Runs PostgreSQL, Valkey and S3; gives the functions' environment.
+    """Run PostgreSQL, Valkey and S3; yield the functions' environment.
 
-    S3 starts with an object a key: MiniStack takes any file for one that it finds in
-    its folder, which takes a tenth of the time of a request.
+    S3 starts with an object for each key. They are written as files, which MiniStack
+    serves as objects: this takes a tenth of the time of requests.
     """
     postgresql = PostgreSQL(folder / "postgresql")
     valkey = Valkey(folder / "valkey")
@@ -71,7 +71,7 @@ def stores(folder: Path, keys: Iterable[str] = ()) -> Iterator[dict[str, str]]:
             "AWS_ACCESS_KEY_ID": s3.access_key,
             "AWS_SECRET_ACCESS_KEY": s3.secret_key,
             "LOG_LEVEL": "INFO",
-            "PLAIN_DATABASE_URL": postgresql.url(ADMIN),  # it makes its own table
+            "PLAIN_DATABASE_URL": postgresql.url(ADMIN),  # it creates its own table
             "PLAIN_FOLDER": str(folder),
         }
     finally:

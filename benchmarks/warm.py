@@ -1,7 +1,7 @@
-"""What a warm request costs, in a process of its own: `python -m benchmarks.warm`.
+"""The cost of a warm request, in a process of its own: `python -m benchmarks.warm`.
 
-`stores` starts it with the functions' environment, and with the address of what the
-plain service needs; the last line that it prints holds the medians, as JSON.
+`stores` starts it with the functions' environment, and with the addresses that the
+plain service needs. Its last line of output holds the medians as JSON.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from benchmarks.plain_fastapi import create_app
 PLAIN = "plain FastAPI"
 EVENTS = Path("events")
 _TEXT = "the quick brown fox jumps over the lazy dog, and " * 3
-# Of 150 bytes of data, each another one.
+# Each has 150 bytes of data, different from all others.
 BODIES = (
     json.dumps({"data": f"{number:08}{_TEXT}"[:150], "expiration_hours": 24})
     for number in itertools.count()
@@ -32,7 +32,7 @@ BODIES = (
 
 
 class Context(LambdaContext):
-    """What the handlers are told of their invocation."""
+    """The context that the handlers receive."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -41,13 +41,13 @@ class Context(LambdaContext):
 
 
 class Service(Protocol):
-    """One way to build the service; both give the body of a successful answer."""
+    """An implementation of the service; its methods return the body of the answer."""
 
     def generate(self, body: str) -> dict[str, Any]:
-        """POST /generate."""
+        """Call POST /generate."""
 
     def retrieve(self, qr_id: str) -> dict[str, Any]:
-        """GET /retrieve/{qr_id}."""
+        """Call GET /retrieve/{qr_id}."""
 
 
 class ThisService:
@@ -58,11 +58,11 @@ class ThisService:
         self._get = json.loads((EVENTS / "retrieve/json.json").read_text())
 
     def generate(self, body: str) -> dict[str, Any]:
-        """POST /generate."""
+        """Call POST /generate."""
         return _answer(generate.handler({**self._post, "body": body}, Context()))
 
     def retrieve(self, qr_id: str) -> dict[str, Any]:
-        """GET /retrieve/{qr_id}."""
+        """Call GET /retrieve/{qr_id}."""
         path = {"path": f"/retrieve/{qr_id}", "pathParameters": {"qr_id": qr_id}}
         return _answer(retrieve.handler({**self._get, **path}, Context()))
 
@@ -79,11 +79,11 @@ class PlainService:
         self._loop = asyncio.new_event_loop()
 
     def generate(self, body: str) -> dict[str, Any]:
-        """POST /generate."""
+        """Call POST /generate."""
         return self._call("POST", "/generate", body.encode())
 
     def retrieve(self, qr_id: str) -> dict[str, Any]:
-        """GET /retrieve/{qr_id}."""
+        """Call GET /retrieve/{qr_id}."""
         return self._call("GET", f"/retrieve/{qr_id}", b"")
 
     def _call(self, method: str, path: str, body: bytes) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _answer(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(rounds: int) -> dict[str, dict[str, float]]:
-    """CPU milliseconds by route and service."""
+    """Return CPU milliseconds by route and service."""
     services: dict[str, Service] = {OURS: ThisService(), PLAIN: PlainService()}
     generates, retrieves = {}, {}
     for name, service in services.items():

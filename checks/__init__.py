@@ -1,1 +1,1 @@
-"""What CI asks of artefacts: the build, the template, the deployed service."""
+"""Checks of artefacts in CI: the build, the template, the deployed service."""

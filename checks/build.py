@@ -1,9 +1,10 @@
-"""Proof that what `sam build` made will run on Lambda, for both of its machines.
+"""Proof that the output of `sam build` runs on Lambda, on both of its machines.
 
-The layers of either build are read (`layers`). The build for this host is tried too:
-each handler imports in a bare Python, which sees the built function, the two layers and
-what Lambda brings, and nothing of the virtual environment; from bytecode alone, without
-writing, as Lambda's disk is read-only; within the budgets that `make bench` has.
+The layers of both builds are checked by their files (`layers`). The build for this host
+is also tried. Each handler is imported in a bare Python, which sees only the built
+function, the two layers and Lambda's own packages, and not the virtual environment. The
+import must use only bytecode, must write nothing, because Lambda's disk is read-only,
+and must stay within the budgets of `make bench`.
 """
 
 import compileall
@@ -29,7 +30,7 @@ from local.project import BUILDS, architecture
 
 BUILD = BUILDS / "build"
 ROUNDS = 5
-# Lambda's Python brings boto3 and what boto3 requires.
+# Lambda's Python contains boto3 and what boto3 requires.
 RUNTIME_MODULES = (
     "boto3",
     "botocore",
@@ -39,12 +40,12 @@ RUNTIME_MODULES = (
     "six",
     "urllib3",
 )
-# What the naive set needs that is neither in the layers nor in Lambda.
+# Modules of the naive set that are neither in the layers nor in Lambda.
 NAIVE_MODULES = ("annotated_types", "pydantic", "pydantic_core", "typing_inspection")
-# -I and -S: no environment, no site-packages; -B: what is not compiled stays so.
+# -I and -S: no environment, no site-packages; -B: no bytecode is written.
 PYTHON = [sys.executable, "-I", "-S", "-B"]
 
-# Run by the bare interpreter: imports a handler, prints the sources it had to compile.
+# Run by the bare interpreter: imports a handler, prints the sources that it compiles.
 IMPORT_HANDLER = """
 import importlib, json, sys
 from importlib.machinery import SourceFileLoader
@@ -61,7 +62,7 @@ print(json.dumps(compiled))
 
 
 class BuildError(Exception):
-    """The build cannot be tried, or does not hold; the message is for the terminal."""
+    """A faulty build, or one that cannot be tried; the message is for the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What `sam build` made for one machine."""
+    """The output of `sam build` for one machine."""
 
     folder: Path
     machine: str
@@ -84,7 +85,7 @@ class Build:
 
 
 def main() -> int:
-    """Returns 0 when both builds hold, else 1."""
+    """Check both builds; return 0 if they pass, else 1."""
     try:
         failures = list(check())
     except BuildError as error:
@@ -95,10 +96,10 @@ def main() -> int:
 
 
 def check() -> Iterator[str]:
-    """Yields what does not hold; raises BuildError when nothing can be tried."""
+    """Yield failures; raise BuildError if nothing can be tried."""
     version: tuple[int, ...] = sys.version_info[:2]
-    if version != (3, 13):  # what Lambda brings is taken from this environment
-        raise BuildError("needs Python 3.13, the runtime's: make build PYTHON=...")
+    if version != (3, 13):  # Lambda's packages are taken from this environment
+        raise BuildError("needs Python 3.13, like the runtime: make build PYTHON=...")
     if sys.platform != "linux" or architecture() not in MACHINES:
         raise BuildError(f"Lambda's packages do not load on {platform.platform()}")
     first = read(BUILD)
@@ -110,7 +111,7 @@ def check() -> Iterator[str]:
 
 
 def read(folder: Path) -> Build:
-    """Returns a build; SAM names the folders after the logical ids."""
+    """Return a build; SAM names the folders after the logical ids."""
     if not (folder / "template.yaml").is_file():
         raise BuildError(f"there is no build in {folder}: run `sam build` first")
     template = yaml_parse((folder / "template.yaml").read_text())
@@ -134,7 +135,7 @@ def read(folder: Path) -> Build:
 
 
 def build_for(machine: str) -> Build:
-    """Returns a build for that machine, made now."""
+    """Build for that machine; return the build."""
     folder = BUILD.with_name(f"build-{machine}")
     options = {
         "--build-dir": str(folder),
@@ -152,12 +153,14 @@ def build_for(machine: str) -> Build:
         raise BuildError(f"`sam build` for {machine} failed:\n{done.stdout}")
     build = read(folder)
     if build.machine != machine:
-        raise BuildError(f"`sam build` for {machine} gave {build.machine}'s packages")
+        raise BuildError(
+            f"`sam build` for {machine} installed {build.machine} packages"
+        )
     return build
 
 
 def layer_faults(build: Build) -> Iterator[str]:
-    """Prints the sizes of a build's layers; yields what is wrong with them."""
+    """Print the sizes of a build's layers; yield their faults."""
     for layer in build.layers:
         name = f"{layer.parent.name} for {build.machine}"
         print(f"{name}: {mebibytes(layer):.1f} MiB")
@@ -166,7 +169,7 @@ def layer_faults(build: Build) -> Iterator[str]:
 
 
 def trial(build: Build) -> Iterator[str]:
-    """Imports each handler alone, prints what that costs; yields what went wrong."""
+    """Import each handler alone and print the cost; yield failures."""
     before = contents(build.folder)
     with linked(RUNTIME_MODULES) as runtime, linked(NAIVE_MODULES) as naive:
         path = (*build.layers, runtime)
@@ -185,7 +188,7 @@ def trial(build: Build) -> Iterator[str]:
 
 
 def import_alone(handler: Handler, path: Sequence[Path]) -> str | None:
-    """Returns why the handler does not import from bytecode, or None when it does."""
+    """Return why the handler cannot be imported from bytecode; None if it can."""
     done = subprocess.run(
         [*PYTHON, "-c", IMPORT_HANDLER, handler.entry, folders(handler.folder, *path)],
         env={"LANG": "C.UTF-8"},
@@ -196,8 +199,8 @@ def import_alone(handler: Handler, path: Sequence[Path]) -> str | None:
     )
     if done.returncode:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()
-        return f"{handler.name}: {handler.entry} does not import alone: {reason[-1]}"
-    own = f"{handler.folder.resolve()}/"  # too small to be worth it
+        return f"{handler.name}: {handler.entry} cannot be imported alone: {reason[-1]}"
+    own = f"{handler.folder.resolve()}/"  # too small to need bytecode
     compiled = [path for path in json.loads(done.stdout) if not path.startswith(own)]
     return f"{handler.name}: had to compile {', '.join(compiled)}" if compiled else None
 
@@ -205,7 +208,7 @@ def import_alone(handler: Handler, path: Sequence[Path]) -> str | None:
 def measure(
     handlers: Sequence[Handler], path: Sequence[Path], naive: Path
 ) -> list[Row]:
-    """Returns what each import costs, beside the naive set from the same layers."""
+    """Return the cost of each import, and of the naive set on the same layers."""
 
     def program(imports: str, *path: Path) -> str:
         return f"sys.path[:0] = {folders(*path)}\n{imports}"
@@ -222,7 +225,7 @@ def measure(
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Prints a line a function."""
+    """Print one line per function."""
     print(f"{'import':<12}{'CPU ms':>8}{'of naive':>10}{'must be':>9}")
     for row in rows:
         ours, rival = row.values[OURS], row.values[row.rival]
@@ -232,12 +235,12 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def contents(folder: Path) -> Mapping[Path, int]:
-    """Returns when each file of a folder was written, in nanoseconds."""
+    """Return the modification time of each file of a folder, in nanoseconds."""
     return {path: path.stat().st_mtime_ns for path in files(folder)}
 
 
 def folders(*path: Path) -> str:
-    """Returns a module search path, as JSON."""
+    """Return a module search path as JSON."""
     return json.dumps([str(folder.resolve()) for folder in path])
 
 

@@ -1,8 +1,8 @@
-"""`make sbom`: the bill of materials of what `sam build` made, in CycloneDX.
+"""`make sbom`: the bill of materials of the output of `sam build`, in CycloneDX.
 
-It lists what really lies in the layer of third-party packages, with licences, and the
-libraries inside of wheels. That the packages are those of the layer's requirements.txt,
-nothing more or less, is checked.
+It lists the packages that the layer of third-party packages contains, with licences,
+and the libraries inside wheels. It also checks that these packages are exactly those of
+the layer's requirements.txt.
 """
 
 import json
@@ -21,7 +21,7 @@ BILL = ROOT / ".aws-sam/sbom.cdx.json"
 
 
 def main() -> int:
-    """Writes the bill; returns 1 when it does not hold what it is to hold, else 0."""
+    """Write the bill; return 0 if it lists exactly the required packages, else 1."""
     if not PACKAGES.is_dir():
         print("There is no build: run `make build` first.", file=sys.stderr)
         return 1
@@ -38,14 +38,14 @@ def main() -> int:
 
 
 def write_bill(packages: Path, required: set[str], version: str, bill: Path) -> None:
-    """Writes the bill of a folder of packages, which this version of us requires."""
+    """Write the bill of a folder of packages, which our `version` requires."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "pyproject.toml"
         project.write_text(
             f'[project]\nname = "qr-service"\nversion = "{version}"\n'
             f"dependencies = {json.dumps(sorted(required))}\n"
         )
-        # What is installed is asked of an interpreter that sees nothing but the layer.
+        # The packages are listed by an interpreter that sees only the layer.
         command = [f"{sys.prefix}-pipeline/bin/cyclonedx-py", "environment", "-S"]
         command += ["--pyproject", str(project), "--output-reproducible"]
         command += ["--output-file", str(bill), f"{sys.base_prefix}/bin/python3"]
@@ -58,7 +58,7 @@ def write_bill(packages: Path, required: set[str], version: str, bill: Path) -> 
 
 
 def bundled(packages: Path, package: str) -> list[dict[str, str]]:
-    """Returns the libraries that a wheel brings inside, by its own bills (PEP 770)."""
+    """Return the libraries inside a wheel, from the wheel's own bills (PEP 770)."""
     found = {}
     name = normal(package.partition("==")[0])
     for file in sorted(packages.glob("*.dist-info/sboms/*.json")):
@@ -72,7 +72,7 @@ def bundled(packages: Path, package: str) -> list[dict[str, str]]:
 
 
 def components(bill: str) -> set[str]:
-    """Returns `name==version` of all that a bill lists."""
+    """Return `name==version` of each package in a bill."""
     return {
         f"{normal(each['name'])}=={each['version']}"
         for each in json.loads(bill)["components"]
@@ -80,13 +80,13 @@ def components(bill: str) -> set[str]:
 
 
 def pins(requirements: str) -> set[str]:
-    """Returns `name==version` of all that a requirements.txt lists."""
+    """Return `name==version` of each package in a requirements.txt."""
     found = re.findall(r"^([\w.-]+)==([\w.]+)", requirements, re.MULTILINE)
     return {f"{normal(name)}=={version}" for name, version in found}
 
 
 def normal(name: str) -> str:
-    """Returns the one spelling of a distribution's name (PEP 503)."""
+    """Return the normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -1,7 +1,8 @@
-"""`make smoke`: shows that a deployed service works, by using it as a client does.
+"""`make smoke`: show that a deployed service works, by using it as a client does.
 
-It creates a code of one hour, fetches its image and reads it, in a few seconds. It
-prints no key, id or presigned URL, since the logs of a pipeline may be public.
+It creates a code that expires after one hour, fetches its image and reads it, in a few
+seconds. It prints no key, id or presigned URL, because the logs of a pipeline may be
+public.
 """
 
 import argparse
@@ -22,22 +23,22 @@ from local.http import Answer, Unreachable, call
 from local.project import ROOT
 
 TIMEOUT = 35  # seconds; API Gateway gives up after 29
-KEY_SECONDS = 60  # for which a new key may be unknown to API Gateway
+KEY_SECONDS = 60  # API Gateway may not know a new key for this long
 PAUSE = 2  # seconds
-SHOWN = ("code", "request_id")  # of a problem document
+SHOWN = ("code", "request_id")  # members of a problem document to print
 
 
 class SmokeError(Exception):
-    """The service does not work or cannot be reached; the message is for a terminal."""
+    """A service that fails or cannot be reached; the message is for the terminal."""
 
 
 def main() -> int:
-    """Print what holds, line by line; return 1 at the first that does not, else 0."""
+    """Print each check that passes; return 1 at the first that fails, else 0."""
     parser = argparse.ArgumentParser("make smoke", description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("url", nargs="?", help="of the API; its key is in API_KEY")
+    where.add_argument("url", nargs="?", help="URL of the API; its key is in API_KEY")
     where.add_argument(
-        "--stage", help="of samconfig.toml; URL and key are read from its stack"
+        "--stage", help="stage of samconfig.toml; URL and key are read from its stack"
     )
     options = parser.parse_args()
     try:
@@ -56,9 +57,9 @@ def main() -> int:
 
 
 def smoke(url: str, key: str) -> Iterator[str]:
-    """Yield what holds, in the order of a code's life; raise SmokeError at a fault.
+    """Yield each check that passes; raise SmokeError at the first that fails.
 
-    Without a key, as locally, it is not checked whether one is required.
+    Without a key, as on a local service, there is no check that one is required.
     """
     text = f"https://example.com/smoke/{uuid.uuid4()}"
     request = {"data": text, "expiration_hours": 1}
@@ -67,12 +68,12 @@ def smoke(url: str, key: str) -> Iterator[str]:
     yield "GET /health reports that the database answers"
     if key:
         fetch("POST without a key", f"{url}/generate", 403, request)
-        yield "POST /generate refuses a request without API key"
+        yield "POST /generate refuses a request without an API key"
     made = generate(f"{url}/generate", key, request)
     yield "POST /generate creates a code"
     address = f"{url}/retrieve/{member(made, 'qr_id', 'POST /generate')}"
     found = fetch("GET /retrieve", address, 200)
-    yield "GET /retrieve finds it"
+    yield "GET /retrieve finds the code"
     image_url = member(found, "qr_code", "GET /retrieve")
     image = fetch("GET of the image", image_url, 200)
     if read(image.body) != text:
@@ -84,7 +85,7 @@ def smoke(url: str, key: str) -> Iterator[str]:
 
 
 def generate(url: str, key: str, request: object) -> Answer:
-    """Return the answer to `POST /generate`; wait while the API does not know a key."""
+    """Return the answer to `POST /generate`; retry while the key is not known yet."""
     headers = {"X-Api-Key": key} if key else {}
     deadline = time.monotonic() + KEY_SECONDS
     while True:
@@ -103,9 +104,9 @@ def fetch(
     body: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Return the answer to a GET, or to a POST of a body; `request` names it.
+    """Return the answer to a GET, or to a POST of a body; `request` is for messages.
 
-    Raises SmokeError if there is none, or if it has another status.
+    Raise SmokeError if there is no answer, or if it has another status.
     """
     if not url.startswith(("https://", "http://")):
         raise SmokeError(f"{request}: not an HTTP URL")
@@ -131,7 +132,7 @@ def member(answer: Answer, name: str, request: str) -> str:
 
 
 def read(image: bytes) -> str:
-    """Return the text of the one QR code in an image; empty if there is none."""
+    """Return the text of the QR code in an image; empty unless there is exactly one."""
     try:
         with Image.open(BytesIO(image)) as picture:
             found = zxingcpp.read_barcodes(picture)
@@ -150,7 +151,7 @@ def stack_name(stage: str) -> str:
 
 
 def deployed(stack: str) -> tuple[str, str]:
-    """Return URL and key of a stack's API, read from AWS; raises SmokeError."""
+    """Return URL and key of a stack's API from AWS; raise SmokeError on failure."""
     try:
         (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)[
             "Stacks"
@@ -163,7 +164,7 @@ def deployed(stack: str) -> tuple[str, str]:
         raise SmokeError(f"the stack {stack} cannot be read: {error}") from None
     except KeyError:
         raise SmokeError(
-            f"the stack {stack} has no outputs: its deployment failed or is under way"
+            f"the stack {stack} has no outputs: its deployment failed or is in progress"
         ) from None
     return outputs["ApiUrl"], key["value"]
 

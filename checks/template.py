@@ -1,10 +1,10 @@
-"""What `make lint` asks of template.yaml beyond `sam validate`: as AWS gets to see it.
+"""Checks of template.yaml in `make lint`, beyond `sam validate`: as AWS receives it.
 
 SAM's own lint reads the source. Here the source is first translated to CloudFormation,
-offline, with the roles, versions and permissions that SAM adds; then cfn-lint, checkov
-and a search for wildcards in policies read that. What checkov finds is skipped in
-.checkov.yaml or, for one resource, in its Metadata (`checkov: skip: [{id, comment}]`),
-with a reason. A skip that nothing needs any more is an error as well.
+offline, with the roles, versions and permissions that SAM adds. Then cfn-lint, checkov
+and a search for wildcards in policies read the result. Findings of checkov are skipped
+in .checkov.yaml or, for one resource, in its Metadata, with a reason (`checkov: skip:
+[{id, comment}]`). A skip that is no longer needed is an error as well.
 """
 
 import json
@@ -27,13 +27,13 @@ from samtranslator.translator.translator import Translator
 
 from local.project import ROOT
 
-REGION = "eu-central-1"  # of the translation; any that has all the services will do
+REGION = "eu-central-1"  # for the translation; any region with all services works
 
-# What statements allow by a pattern, by their Sid, and why.
+# The patterns that statements allow, by Sid and pattern, and the reason for each.
 IMAGES = "arn:${AWS::Partition}:s3:::${QrBucket}/codes/*"
 WHY_IMAGES = "the keys of images are random; codes/ holds them and nothing else"
 WILDCARDS = {
-    ("StoreImagesAndTakeBackUnusedOnes", IMAGES): WHY_IMAGES,
+    ("StoreImagesAndDeleteUnusedOnes", IMAGES): WHY_IMAGES,
     ("SignUrlsThatRead", IMAGES): WHY_IMAGES,
     ("EraseImages", IMAGES): WHY_IMAGES,
 }
@@ -41,7 +41,7 @@ WILDCARDS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has to say against a resource, by its logical id."""
+    """A check that a resource, given by its logical id, does not pass."""
 
     check: str
     resource: str
@@ -50,19 +50,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Exempts a resource from a check; all of them when it names none."""
+    """An exemption from a check: of one resource, or of all if `resource` is None."""
 
     check: str
     resource: str | None
     reason: str
 
     def covers(self, finding: Finding) -> bool:
-        """Tells whether the finding is exempted."""
+        """Return whether the finding is exempted."""
         return self.check == finding.check and self.resource in (None, finding.resource)
 
 
 def main() -> int:
-    """Prints every problem of the template; returns 1 when there is one, else 0."""
+    """Print every problem of the template; return 1 if there is one, else 0."""
     translated = translate(yaml_parse((ROOT / "template.yaml").read_text()))
     found = findings(as_prod(translated))
     skips = [*general_skips((ROOT / ".checkov.yaml").read_text()), *own(translated)]
@@ -74,22 +74,20 @@ def main() -> int:
     for problem in problems:
         print(f"template.yaml: {problem}", file=sys.stderr)
     if not problems:
-        print(
-            f"template.yaml: no findings but {len(found)} that are skipped on purpose"
-        )
+        print(f"template.yaml: no findings except {len(found)} skipped on purpose")
     return 1 if problems else 0
 
 
 def translate(source: dict[str, Any]) -> dict[str, Any]:
-    """Returns the CloudFormation template that AWS makes of a SAM template."""
+    """Return the CloudFormation template that AWS creates from a SAM template."""
     source = deepcopy(source)
     for resource in source["Resources"].values():  # what `sam deploy` does first
         for name in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
             if not resource["Properties"][name].startswith("s3:"):
                 resource["Properties"][name] = "s3://bucket/key"
-    # Warns of switches that only AWS itself can set.
+    # It warns about switches that only AWS can set.
     logging.getLogger("samtranslator.feature_toggle").setLevel(logging.ERROR)
-    # The template names AWS's policies by ARN, so that none has to be looked up.
+    # The template names AWS's policies by ARN, so none is looked up.
     translator = Translator({}, Parser(), boto_session=Session(region_name=REGION))
     translated = translator.translate(source, {})
     result: dict[str, Any] = json.loads(json.dumps(translated))
@@ -97,9 +95,9 @@ def translate(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def cfn_lint(translated: dict[str, Any]) -> list[str]:
-    """Returns what cfn-lint has to say about a translated template."""
+    """Return the findings of cfn-lint on a translated template."""
     answered = json.loads(json.dumps(translated))
-    # By default there are none, and what reads them is left out.
+    # By default there are no subnets, and conditions leave out what reads them.
     answered["Parameters"]["SubnetIds"]["Default"] = "subnet-1,subnet-2"
     # W2001: SAM writes the value of a parameter into what it adds, instead of a Ref.
     # W3005: SAM repeats a dependency that a Ref implies.
@@ -108,16 +106,16 @@ def cfn_lint(translated: dict[str, Any]) -> list[str]:
 
 
 def as_prod(template: dict[str, Any]) -> dict[str, Any]:
-    """Returns the template with all that is optional, and as stage `prod` has it.
+    """Return the template with all optional resources, and as stage `prod` has it.
 
-    checkov would leave out what a condition leaves out by default, and takes an
-    `Fn::If` for a value that it does not know.
+    checkov would leave out resources whose condition is false by default, and treats
+    an `Fn::If` as an unknown value.
     """
     resources = {
         name: {
             key: decided(value)
             for key, value in resource.items()
-            if key not in ("Condition", "Metadata")  # which has the skips
+            if key not in ("Condition", "Metadata")  # Metadata contains the skips
         }
         for name, resource in template["Resources"].items()
     }
@@ -125,7 +123,7 @@ def as_prod(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def decided(node: Any) -> Any:
-    """Returns a part of the template with each `!If [IsProd, ...]` decided."""
+    """Return a part of the template with each `!If [IsProd, ...]` resolved."""
     if isinstance(node, list):
         return [decided(each) for each in node]
     if not isinstance(node, dict):
@@ -137,7 +135,7 @@ def decided(node: Any) -> Any:
 
 
 def findings(template: dict[str, Any]) -> list[Finding]:
-    """Returns all that checkov finds; it has an environment of its own."""
+    """Return all findings of checkov, which has its own virtual environment."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "template.json").write_text(json.dumps(template))
         command = [f"{sys.prefix}-checkov/bin/checkov", "--file", "template.json"]
@@ -145,7 +143,7 @@ def findings(template: dict[str, Any]) -> list[Finding]:
         done = subprocess.run(
             [*command, "--skip-download", "--soft-fail"],
             cwd=folder,
-            env={"HOME": folder, "LANG": "C.UTF-8"},  # nobody's settings
+            env={"HOME": folder, "LANG": "C.UTF-8"},  # no personal settings
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -160,13 +158,13 @@ def findings(template: dict[str, Any]) -> list[Finding]:
 
 
 def general_skips(configuration: str) -> list[Skip]:
-    """Returns the skips of a .checkov.yaml; the comment above each is its reason."""
+    """Return the skips of a .checkov.yaml; the comment above each is its reason."""
     items = re.findall(r"((?:^ *#.*\n)*)^ *- (CKV\w+)", configuration, re.MULTILINE)
     return [Skip(check, None, reason.strip(" #\n")) for reason, check in items]
 
 
 def own(template: dict[str, Any]) -> list[Skip]:
-    """Returns the skips that resources have in their Metadata."""
+    """Return the skips that resources have in their Metadata."""
     return [
         Skip(skip["id"], name, skip.get("comment", ""))
         for name, resource in template["Resources"].items()
@@ -175,7 +173,7 @@ def own(template: dict[str, Any]) -> list[Skip]:
 
 
 def unresolved(found: Iterable[Finding], skips: Iterable[Skip]) -> Iterator[str]:
-    """Yields findings without a skip, and skips without a reason or a finding."""
+    """Yield findings without a skip, and skips without a reason or a finding."""
     found, skips = list(found), list(skips)
     for finding in found:
         if not any(skip.covers(finding) for skip in skips):
@@ -191,21 +189,21 @@ def unresolved(found: Iterable[Finding], skips: Iterable[Skip]) -> Iterator[str]
 def wildcards(
     template: dict[str, Any], allowed: Collection[tuple[str, str]]
 ) -> Iterator[str]:
-    """Yields patterns that are not `allowed`, and allowed ones that are gone."""
-    gone = set(allowed)
+    """Yield patterns that are not `allowed`, and `allowed` ones that are not used."""
+    unused = set(allowed)
     for name, resource in template["Resources"].items():
         for statement in allowing(resource):
             sid = statement.get("Sid", "without Sid")
             for pattern in patterns(statement):
                 if (sid, pattern) not in allowed:
                     yield f"{name}: {sid}: a wildcard without a reason: {pattern}"
-                gone.discard((sid, pattern))
-    for sid, pattern in sorted(gone):
-        yield f"{sid} does not allow {pattern}, which has a reason to be allowed"
+                unused.discard((sid, pattern))
+    for sid, pattern in sorted(unused):
+        yield f"{sid} does not use {pattern}: remove its reason"
 
 
 def allowing(node: Any) -> Iterator[dict[str, Any]]:
-    """Yields the statements of policies anywhere below that allow something."""
+    """Yield all policy statements in a part of the template that allow something."""
     if isinstance(node, list):
         for each in node:
             yield from allowing(each)
@@ -217,14 +215,14 @@ def allowing(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def patterns(statement: dict[str, Any]) -> Iterator[str]:
-    """Yields what a statement allows without naming it."""
+    """Yield the patterns in a statement: wildcards and negations."""
     for key in ("Action", "Resource", "Principal"):
         yield from (text for text in texts(statement.get(key)) if "*" in text)
         yield from (f"all but {text}" for text in texts(statement.get(f"Not{key}")))
 
 
 def texts(node: Any) -> Iterator[str]:
-    """Yields every text anywhere below."""
+    """Yield every string in a part of the template."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, list | dict):

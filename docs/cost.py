@@ -1,11 +1,11 @@
-"""What the service costs a month: prices and usage as data, and the sums.
+"""The monthly cost of the service: prices and usage as data, and the arithmetic.
 
     python3 docs/cost.py
 
-prints the tables of docs/cost.md; tests/unit/test_cost.py holds the page against them.
-Prices are list prices of us-east-1 without free tiers, discounts and taxes. They are
-from November 2026 and have to be checked against AWS's own pages before they are
-relied on; PRICES says which of them could be confirmed.
+prints the tables of docs/cost.md; tests/unit/test_cost.py compares them with the page.
+Prices are list prices of us-east-1 without free tiers, discounts and taxes, as of
+November 2026. Check them against AWS's own pages before you rely on them; PRICES says
+which of them were confirmed.
 """
 
 import sys
@@ -16,7 +16,7 @@ HOURS = 730.0  # a month
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars a unit; `confirmed` in pages of 2025 and 2026 that are not AWS's."""
+    """US dollars per unit; `confirmed` by pages from 2025 and 2026, not AWS's own."""
 
     dollars: float
     unit: str
@@ -30,7 +30,7 @@ PRICES = {
     "RDS storage (gp3), Multi-AZ": Price(0.23, "GB-month", False),
     "RDS Proxy": Price(0.015, "vCPU-hour", False),
     "ElastiCache Serverless for Valkey, data": Price(0.084, "GB-hour", True),
-    "ElastiCache Serverless for Valkey, work": Price(0.0023, "million ECPU", True),
+    "ElastiCache Serverless for Valkey, ECPUs": Price(0.0023, "million ECPU", True),
     "API Gateway, REST API": Price(3.50, "million", True),
     "Lambda, requests": Price(0.20, "million", True),
     "Lambda, arm64": Price(0.0000133334, "GB-second", True),
@@ -47,7 +47,7 @@ PRICES = {
     "WAF, requests": Price(0.60, "million", False),
 }
 
-# What the template makes; the test holds these against it.
+# What the template creates; the test compares the two.
 STORAGE_GB = 20
 PROXY_VCPU = 2
 ALARMS = 11
@@ -56,27 +56,27 @@ ROUTES = 3
 GENERATE_GB = 1769 / 1024
 RETRIEVE_GB = 512 / 1024
 
-# What is assumed of the traffic.
-POST_SHARE = 0.1  # the rest are GET /retrieve, each followed by one download
+# Assumptions about the traffic.
+POST_SHARE = 0.1  # the rest are GET /retrieve, each followed by a download
 LIFE_DAYS = 1  # of a code
-# Billed milliseconds. `make bench` measures about 4 and 0.5 of CPU for a warm request;
-# the rest is waiting for S3, PostgreSQL and the cache, and, for retrieve, having 0.29
-# of a processor.
+# Billed milliseconds of a warm request. `make bench` measures about 4 and 0.5 ms of
+# CPU. The rest is the wait for S3, PostgreSQL and the cache; besides, retrieve has only
+# 0.29 of a vCPU.
 GENERATE_MS = 40.0
 RETRIEVE_MS = 8.0
 COLD_SHARE, COLD_MS = 0.005, 1000.0
 IMAGE_KB, URL_ANSWER_KB, ANSWER_KB = 1.5, 2.0, 1.0  # with headers
-LOG_KB = 1.6  # a request: access log, our line, metrics, Lambda's own three lines
-CACHED_KB = 0.3  # a code
-LEAST_CACHED_GB = 0.1  # that is billed
-ECPU = 1.1  # a request
-ROUTE_METRICS = 5  # that API Gateway writes a route: counts, errors, latencies
-MONITORING_GB = 0.3  # of logs, by enhanced monitoring, an instance
+LOG_KB = 1.6  # per request: access log, our line, metrics, three lines of Lambda
+CACHED_KB = 0.3  # per code
+LEAST_CACHED_GB = 0.1  # the minimum that is billed
+ECPU = 1.1  # per request
+ROUTE_METRICS = 5  # of API Gateway, per route: counts, errors, latencies
+MONITORING_GB = 0.3  # logs of enhanced monitoring, per instance
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A deployment, by what costs money whether it is used or not."""
+    """A deployment: its settings that cost money even without traffic."""
 
     name: str
     instance: str
@@ -92,12 +92,12 @@ LOADS = {"at rest": 0, "1 M requests": 1_000_000, "100 M requests": 100_000_000}
 
 
 def price(name: str) -> float:
-    """US dollars a unit."""
+    """Return the US dollars per unit."""
     return PRICES[name].dollars
 
 
 def costs(stage: Stage, requests: int) -> dict[str, float]:
-    """US dollars a month, by item."""
+    """Return the US dollars per month, by item."""
     millions = requests / 1e6
     posts = millions * POST_SHARE
     gets = millions - posts
@@ -119,7 +119,7 @@ def costs(stage: Stage, requests: int) -> dict[str, float]:
         "RDS Proxy": price("RDS Proxy") * proxy_hours,
         "ElastiCache": price("ElastiCache Serverless for Valkey, data")
         * (cached_gb * HOURS)
-        + price("ElastiCache Serverless for Valkey, work") * (millions * ECPU),
+        + price("ElastiCache Serverless for Valkey, ECPUs") * (millions * ECPU),
         "API Gateway": price("API Gateway, REST API") * millions,
         "Lambda": price("Lambda, requests") * millions
         + price("Lambda, arm64") * gb_seconds,
@@ -134,29 +134,32 @@ def costs(stage: Stage, requests: int) -> dict[str, float]:
 
 
 def traced(millions: float) -> float:
-    """Of a function's requests, spread evenly: one a second, and 5 % of the rest."""
+    """Return how many evenly spread requests are traced, in millions.
+
+    X-Ray traces one request per second and 5 % of the rest.
+    """
     first = min(millions, HOURS * 3600 / 1e6)
     return first + 0.05 * (millions - first)
 
 
 def waf(requests: int) -> float:
-    """What EnableWaf adds."""
+    """Return what EnableWaf adds, in US dollars per month."""
     return price("WAF, ACL and one rule") + price("WAF, requests") * requests / 1e6
 
 
 def dollars(amount: float) -> str:
-    """Cents below ten dollars, else whole dollars."""
+    """Return an amount as text: with cents below ten dollars, else without."""
     return f"{amount:,.2f}" if amount < 10 else f"{amount:,.0f}"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first are figures."""
+    """Return a Markdown table; all columns but the first are right-aligned."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rule, *rows))
 
 
 def details() -> str:
-    """Each item in each stage under each load."""
+    """Return the table of every item, for each stage and load."""
     columns = [(stage, load) for stage in STAGES for load in LOADS]
     found = [costs(stage, LOADS[load]) for stage, load in columns]
     rows = [[item, *(dollars(each[item]) for each in found)] for item in found[0]]
@@ -172,7 +175,7 @@ def details() -> str:
 
 
 def summary() -> str:
-    """The sums alone, as README.md has them."""
+    """Return the table of the sums alone, which is in README.md, too."""
     rows = [
         [
             f"`{stage.name}`",
@@ -184,13 +187,13 @@ def summary() -> str:
 
 
 def prices() -> str:
-    """The prices, and whether they were confirmed."""
+    """Return the table of prices, and whether each was confirmed."""
     rows = [
         [name, f"{each.dollars:.10f}".rstrip("0").rstrip("."), each.unit, sure]
         for name, each in PRICES.items()
         for sure in ["yes" if each.confirmed else "**no**"]
     ]
-    return table(["price", "US dollars", "a", "confirmed"], rows)
+    return table(["price", "US dollars", "per", "confirmed"], rows)
 
 
 if __name__ == "__main__":

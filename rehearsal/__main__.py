@@ -1,9 +1,9 @@
 """make rehearse: deploy the real template into an emulator of AWS, and use it.
 
-Everything is real but AWS: the SAM CLI, the template, the built layers, PostgreSQL and
-Redis with TLS and without a password. MiniStack stands in for AWS, with IAM enforced.
-Servers, certificate and build live in a temporary folder, which goes away in the end,
-but stays when a step failed.
+Everything except AWS is real: the SAM CLI, the template, the built layers, PostgreSQL
+and Redis with TLS and without a password. MiniStack stands in for AWS and enforces IAM.
+Servers, certificate and build use a temporary folder. It is removed at the end, but
+kept if a step failed.
 """
 
 import shutil
@@ -18,11 +18,11 @@ from local.processes import LocalError
 from rehearsal.steps import Rehearsal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-KEPT = "failed"  # a file in a folder that is to stay
+KEPT = "failed"  # this file in the folder means: do not remove it
 
 
 def rehearse(rehearsal: Rehearsal) -> bool:
-    """Take all steps; return whether they went well."""
+    """Run all steps; return whether they succeeded."""
     began = time.monotonic()
     steps = rehearsal.steps()
     for number, step in enumerate(steps, 1):
@@ -33,12 +33,12 @@ def rehearse(rehearsal: Rehearsal) -> bool:
         except LocalError as error:
             print(f"FAILED  {title}\n{error}", flush=True)
             return False
-        except Exception:  # noqa: BLE001  what no step foresaw fails it as well
+        except Exception:  # noqa: BLE001  an unexpected error is a failure, too
             print(f"FAILED  {title}\n{traceback.format_exc()}", flush=True)
             return False
         took = time.monotonic() - start
         print(f"{number:2}/{len(steps)} {took:6.1f} s  {title}", flush=True)
-    print(f"All of it in {time.monotonic() - began:.0f} s.")
+    print(f"All steps passed in {time.monotonic() - began:.0f} s.")
     return True
 
 
@@ -51,10 +51,10 @@ def show_logs(rehearsal: Rehearsal) -> None:
 
 
 def main() -> int:
-    """Return 0 when every step went well, 130 when interrupted, else 1."""
+    """Run the rehearsal; return 0 on success, 130 on an interruption, else 1."""
     version: tuple[int, ...] = sys.version_info[:2]
     if version != (3, 13):
-        need = "The rehearsal needs Python 3.13, as the functions do: PYTHON=..."
+        need = "The rehearsal needs Python 3.13, like the functions: PYTHON=..."
         print(need, file=sys.stderr)
         return 1
     for number in SIGNALS:
@@ -76,14 +76,14 @@ def run(folder: Path) -> int:
     """Rehearse in a folder; return the exit code."""
     rehearsal = Rehearsal(folder)
     try:
-        went_well = rehearse(rehearsal)
-        if not went_well:
+        succeeded = rehearse(rehearsal)
+        if not succeeded:
             show_logs(rehearsal)
             (folder / KEPT).touch()
-            print(f"\nAll of it is in {folder}", flush=True)
-        return 0 if went_well else 1
+            print(f"\nLogs and build are in {folder}", flush=True)
+        return 0 if succeeded else 1
     finally:
-        for number in SIGNALS:  # stopping takes its seconds, but ends
+        for number in SIGNALS:  # ignore further signals during clean-up
             signal.signal(number, signal.SIG_IGN)
         rehearsal.stop()
 

@@ -1,4 +1,4 @@
-"""The stack in the emulator: what `sam` does with it, and how its API is called."""
+"""The stack in the emulator: the commands of `sam`, and calls of the stack's API."""
 
 import os
 import signal
@@ -21,11 +21,11 @@ from local.project import ROOT, architecture
 from rehearsal.servers import REGION, Certificate, Emulator
 
 STACK = "qr-rehearsal"
-STAGE = "prod"  # which has all that others have, and RDS Proxy
+STAGE = "prod"  # has all resources of the other stages, and RDS Proxy
 
 
 class Deployment:
-    """The template's stack; `folder` takes the build and the logs of `sam`."""
+    """The template's stack; `folder` is for the build and the logs of `sam`."""
 
     def __init__(self, folder: Path, tls: Certificate, emulator: Emulator) -> None:
         self.folder = folder
@@ -42,13 +42,13 @@ class Deployment:
 
     @cached_property
     def stack(self) -> Any:
-        """What CloudFormation tells about the stack."""
+        """CloudFormation's description of the stack."""
         found = self.client("cloudformation").describe_stacks(StackName=STACK)
         return found["Stacks"][0]
 
     @cached_property
     def api_key(self) -> str:
-        """The key that POST /generate asks for."""
+        """The key that POST /generate requires."""
         key = self.client("apigateway").get_api_key(
             apiKey=self.outputs["ApiKeyId"], includeValue=True
         )
@@ -56,7 +56,7 @@ class Deployment:
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service, with the rights of the account's root."""
-        session: Any = boto3.session.Session()  # its stubs know literal names only
+        session: Any = boto3.session.Session()  # its stubs accept literal names only
         return session.client(
             service,
             region_name=REGION,
@@ -68,13 +68,13 @@ class Deployment:
         )
 
     def sam(self, *arguments: str, offline: bool = False, seconds: int = 300) -> str:
-        """Return what a command of the SAM CLI said; LocalError when it failed.
+        """Run a command of the SAM CLI; return its output or raise LocalError.
 
-        Unless it is `offline`, it finds the emulator where AWS would be.
+        Unless `offline`, the command uses the emulator instead of AWS.
         """
-        # Nobody's own settings of AWS are to lead elsewhere.
+        # The user's own AWS settings must not redirect `sam`.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-        temporary = self.folder / "tmp"  # where `sam` leaves much behind
+        temporary = self.folder / "tmp"  # `sam` leaves many files there
         temporary.mkdir(exist_ok=True)
         environment |= {"SAM_CLI_TELEMETRY": "0", "TMPDIR": str(temporary)}
         if not offline:
@@ -103,11 +103,11 @@ class Deployment:
             finally:
                 if process.poll() is None:
                     end(process, signal.SIGTERM, 5)
-        said = path.read_text(errors="replace")
+        output = path.read_text(errors="replace")
         if failure:
-            tail = "\n  ".join(said.splitlines()[-40:])
+            tail = "\n  ".join(output.splitlines()[-40:])
             raise LocalError(f"sam {' '.join(arguments)} {failure}:\n  {tail}")
-        return said
+        return output
 
     def deploy(self, **parameters: str | int) -> None:
         """Create or update the stack with these parameters."""
@@ -129,9 +129,9 @@ class Deployment:
         self.__dict__.pop("outputs", None)
 
     def failures(self) -> str:
-        """Return why resources of the stack failed, a line each, the cause first."""
+        """Return why resources of the stack failed, one per line, the cause first."""
         events: list[Any] = []
-        with suppress(ClientError):  # it may not even have begun
+        with suppress(ClientError):  # the stack may not exist yet
             pages = self.client("cloudformation").get_paginator("describe_stack_events")
             for page in pages.paginate(StackName=STACK):
                 events += page["StackEvents"]
@@ -149,9 +149,10 @@ class Deployment:
         headers: Mapping[str, str] | None = None,
         port: int = 0,
     ) -> Answer:
-        """Return the answer to a request; a path is one of the API's.
+        """Return the answer to a request; a path without a host is a path of the API.
 
-        With `port` the request goes there, without TLS, whatever the URL says.
+        With `port`, the request goes to that port without TLS, even if the URL has
+        another port or scheme.
         """
         if url.startswith("/"):
             api = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"

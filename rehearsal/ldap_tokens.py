@@ -1,8 +1,8 @@
-"""Logins with IAM tokens for a PostgreSQL that knows nothing of them.
+"""Logins with IAM tokens for a PostgreSQL that does not support them.
 
-RDS checks a token inside of the server. A plain PostgreSQL can ask an LDAP directory
-whether a name and a password are right, by a simple bind: this is a directory that
-answers nothing else, and takes the password for a token. Source: RFC 4511.
+RDS checks a token inside the server. A plain PostgreSQL can check a name and a password
+with an LDAP directory, by a simple bind. The directory in this module answers only
+simple binds, and treats the password as a token. Source: RFC 4511.
 """
 
 import socketserver
@@ -13,12 +13,12 @@ _SEQUENCE, _INTEGER, _OCTETS, _ENUMERATED = 0x30, 0x02, 0x04, 0x0A
 _BIND_REQUEST, _BIND_RESPONSE, _SIMPLE = 0x60, 0x61, 0x80
 _PREFIX = "uid="  # as in pg_hba.conf
 
-# Returns why a user may not enter with a token; an empty text when they may.
+# Returns why a user may not log in with a token; an empty string if they may.
 Verdict = Callable[[str, str], str]
 
 
 def answer(message: bytes, verdict: Verdict) -> bytes | None:
-    """Return the answer to a simple bind; None to anything else, which ends it."""
+    """Return the answer to a simple bind; None (hang up) for any other message."""
     number, operation = _items(_items(message)[0][1])[:2]
     if operation[0] != _BIND_REQUEST:
         return None
@@ -35,9 +35,9 @@ def answer(message: bytes, verdict: Verdict) -> bytes | None:
 
 
 def serve(host: str, port: int, verdict: Verdict) -> socketserver.ThreadingTCPServer:
-    """Return a server that listens; `serve_forever` makes it answer."""
+    """Return a server that listens; its `serve_forever` answers requests."""
 
-    class Talk(socketserver.StreamRequestHandler):
+    class Connection(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             while message := _read(self.rfile.read):
                 reply = answer(message, verdict)
@@ -49,11 +49,11 @@ def serve(host: str, port: int, verdict: Verdict) -> socketserver.ThreadingTCPSe
         daemon_threads = True
         allow_reuse_address = True
 
-    return Directory((host, port), Talk)
+    return Directory((host, port), Connection)
 
 
 def _read(read: Callable[[int], bytes]) -> bytes:
-    """Return the next message; b"" at the end."""
+    """Return the next message; b"" at the end of the connection."""
     head = read(2)
     if len(head) == 2 and head[1] & 0x80:
         head += read(head[1] & 0x7F)
@@ -61,7 +61,7 @@ def _read(read: Callable[[int], bytes]) -> bytes:
 
 
 def _length(head: bytes) -> tuple[int, int]:
-    """Return the length of what follows a tag, and where it begins."""
+    """Return the length of an element's content, and where the content begins."""
     if head[1] < 0x80:
         return head[1], 2
     end = 2 + (head[1] & 0x7F)
@@ -69,7 +69,7 @@ def _length(head: bytes) -> tuple[int, int]:
 
 
 def _items(content: bytes) -> list[tuple[int, bytes]]:
-    """Return tags and contents of what stands in a row."""
+    """Return the tags and contents of consecutive elements."""
     found = []
     while content:
         length, start = _length(content)

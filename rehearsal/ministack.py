@@ -1,24 +1,26 @@
 """MiniStack as the rehearsal's AWS: python -m rehearsal.ministack SETTINGS.json.
 
-Runs in MiniStack's own environment, and leans on the insides of its pinned version.
-What stands here is what MiniStack lacks:
+It runs in MiniStack's own environment, and depends on internals of its pinned version.
+It adds what MiniStack lacks:
 
-- AWS::RDS::DBInstance makes its database and its master in the rehearsal's PostgreSQL,
-  with the settings of its parameter group (one that needs a restart is checked only).
-  Whether a token lets a role in is told by its signature, its age, and its signer's
-  right to rds-db:connect; PostgreSQL asks by LDAP.
-- AWS::RDS::DBProxy is that PostgreSQL once more, for all but the master: the signer
-  needs the right to enter the proxy, and the proxy's role that to enter the database.
-- AWS::ElastiCache::ServerlessCache lets the users of its group into the rehearsal's
-  Redis, with their access strings. Redis cannot ask about tokens, and takes any; the
-  right to elasticache:Connect is a question of the rehearsal to IAM.
+- AWS::RDS::DBInstance creates its database and its master user in the rehearsal's
+  PostgreSQL, with the settings of its parameter group (a setting that needs a restart
+  is only checked). PostgreSQL checks tokens over LDAP. A token must have a valid
+  signature and age, and its signer must have the right to rds-db:connect.
+- AWS::RDS::DBProxy is the same PostgreSQL, for all users but the master. The signer
+  needs the right to connect to the proxy, and the proxy's role the right to connect to
+  the database.
+- AWS::ElastiCache::ServerlessCache adds the users of its group to the rehearsal's
+  Redis, with their access strings. Redis cannot check tokens and accepts any. Instead,
+  a step of the rehearsal checks the right to elasticache:Connect with IAM.
 - The gateway's own answers (403, 429 and so on) are those of the API's OpenAPI body.
-- Functions run in an environment that holds boto3 alone, and not for long. They are
-  told this emulator's S3 and whom to trust; all else is the template's.
+- Functions run in an environment that contains only boto3. Their sessions expire, and
+  a custom resource must answer within a minute. The rehearsal sets the S3 endpoint and
+  the trusted authorities, the template all other variables.
 
-These only say yes, so that nothing is proven about them: security group rules, and
-CodeDeploy (an alias moves at once). MiniStack's own networks, alarms, dashboards and
-retention of logs are nothing but records either.
+Some resources are accepted without any effect, so nothing is proven about them:
+security group rules, and CodeDeploy (an alias moves at once). MiniStack itself also
+only records networks, alarms, dashboards and the retention of logs.
 """
 # ruff: noqa: SLF001  there is no public way to add a type to MiniStack
 # mypy: disable-error-code="import-not-found"
@@ -46,13 +48,13 @@ from rehearsal import ldap_tokens
 
 SETTINGS = json.loads(Path(sys.argv[1]).read_text())
 HANDLERS = provisioners._RESOURCE_HANDLERS
-# What the rehearsal sets, whatever the template says.
+# Variables that the rehearsal sets, even if the template sets them.
 OURS = {"CA_BUNDLE", "S3_ENDPOINT_URL"}
-LONGEST_CUSTOM_RESOURCE = "60"  # seconds
-PROXY: dict[str, str] = {}  # the stack's: its resource id and its role's ARN
+CUSTOM_RESOURCE_TIMEOUT = "60"  # seconds
+PROXY: dict[str, str] = {}  # of the stack: its resource id and its role's ARN
 
 Properties = dict[str, Any]
-Made = tuple[str, dict[str, str]]  # a resource's physical id and its attributes
+Created = tuple[str, dict[str, str]]  # a resource's physical id and its attributes
 
 
 def psql(script: str, **variables: str) -> None:
@@ -90,10 +92,10 @@ _MASTER = """
 """
 
 
-def create_instance(logical_id: str, properties: Properties, stack: str) -> Made:
-    """Make database, master and settings; the endpoint is the rehearsal's server."""
+def create_instance(logical_id: str, properties: Properties, stack: str) -> Created:
+    """Create database, master and settings; the endpoint is the rehearsal's server."""
     if properties.get("MasterUserAuthenticationType") != "iam-db-auth":
-        raise ValueError("The master is to enter with a token: iam-db-auth")
+        raise ValueError("The master user must log in with a token: iam-db-auth")
     name, _ = _create_instance(logical_id, properties, stack)
     instance = rds._instances[name]
     instance["Endpoint"].update(
@@ -102,17 +104,17 @@ def create_instance(logical_id: str, properties: Properties, stack: str) -> Made
     psql(_MASTER, master=properties["MasterUsername"], database=properties["DBName"])
     group = rds._param_groups[properties["DBParameterGroupName"]]
     for parameter, given in group["Parameters"].items():
-        if not parameter.startswith("rds."):  # of RDS's making; TLS is forced anyway
+        if not parameter.startswith("rds."):  # RDS's own; TLS is required anyway
             value = given["ParameterValue"]
             psql("ALTER SYSTEM SET :\"name\" = :'value';", name=parameter, value=value)
     psql("SELECT pg_reload_conf();")
     return name, provisioners._rds_db_instance_attrs(instance)
 
 
-def create_proxy(_logical_id: str, properties: Properties, _stack: str) -> Made:
-    """Make a way into the database with an id of its own, by which rights name it."""
+def create_proxy(_logical_id: str, properties: Properties, _stack: str) -> Created:
+    """Create a second address of the database, with its own id for IAM rights."""
     if properties["DefaultAuthScheme"] != "IAM_AUTH" or not properties["RequireTLS"]:
-        raise ValueError("The proxy is to ask for a token, and for TLS")
+        raise ValueError("The proxy must require a token and TLS")
     PROXY.update(id=f"prx-{secrets.token_hex(8)}", role=properties["RoleArn"])
     return properties["DBProxyName"], {
         "DBProxyArn": (
@@ -122,19 +124,21 @@ def create_proxy(_logical_id: str, properties: Properties, _stack: str) -> Made:
     }
 
 
-def create_proxy_targets(logical_id: str, properties: Properties, stack: str) -> Made:
+def create_proxy_targets(
+    logical_id: str, properties: Properties, stack: str
+) -> Created:
     """Accept targets that exist."""
     unknown = set(properties["DBInstanceIdentifiers"]) - set(rds._instances)
     if unknown:
-        raise ValueError(f"There is no {unknown}")
-    return say_yes(logical_id, properties, stack)
+        raise ValueError(f"Unknown database instances: {unknown}")
+    return accept(logical_id, properties, stack)
 
 
 def refusal(user: str, token: str) -> str:
-    """Return why a user may not enter the database with a token, "" when they may."""
+    """Return why a user may not log in with a token; "" if they may."""
     (account, region, _), instance = next(iter(rds._instances.all_items()))
     if not instance["IAMDatabaseAuthenticationEnabled"]:
-        return "the instance takes no tokens"
+        return "the instance accepts no tokens"
     found = rds_iam.verify_rds_iam_token(
         token,
         hostname=instance["Endpoint"]["Address"],
@@ -147,16 +151,16 @@ def refusal(user: str, token: str) -> str:
         return str(found.code)
     with request_scope(account, region):
         signer = iam_evaluator.resolve_principal(found.access_key_id, account)
-        entrances = [(signer, instance["DbiResourceId"])]
+        required = [(signer, instance["DbiResourceId"])]
         if PROXY and user != instance["MasterUsername"]:
             name = PROXY["role"].rpartition("/")[2]
             policies = iam_evaluator._gather_role_policies(name, account)
             proxy = iam_evaluator.PrincipalInfo(
                 PROXY["role"], "AssumedRole", account, policies
             )
-            entrances = [(signer, PROXY["id"]), (proxy, instance["DbiResourceId"])]
-        for who, resource in entrances:
-            question = iam_evaluator.EvalContext(
+            required = [(signer, PROXY["id"]), (proxy, instance["DbiResourceId"])]
+        for who, resource in required:
+            request = iam_evaluator.EvalContext(
                 principal_arn=who.arn,
                 principal_type=who.type,
                 principal_account=account,
@@ -165,17 +169,17 @@ def refusal(user: str, token: str) -> str:
                 region=region,
                 principal_keys=who.keys,
             )
-            result = iam_evaluator.evaluate(question, who.policies, *who.limits)
+            result = iam_evaluator.evaluate(request, who.policies, *who.limits)
             if result.decision != "Allow":
                 return f"{who.arn}, rds-db:connect to {resource}: {result.decision}"
     return ""
 
 
 def verdict(user: str, token: str) -> str:
-    """Return and log why a user may not enter; a failure of ours refuses as well."""
+    """Log and return why a user may not log in; an error here is a refusal, too."""
     try:
         reason = refusal(user, token)
-    except Exception as error:  # noqa: BLE001  else PostgreSQL waits
+    except Exception as error:  # noqa: BLE001  PostgreSQL waits for an answer
         reason = repr(error)
     print(f"login of {user}: {reason or 'granted'}", flush=True)
     return reason
@@ -184,8 +188,8 @@ def verdict(user: str, token: str) -> str:
 # ----------------------------------------------------------------------------- cache
 
 
-def create_cache(_logical_id: str, properties: Properties, _stack: str) -> Made:
-    """Let the users of the cache's group in; the endpoint is the rehearsal's Redis."""
+def create_cache(_logical_id: str, properties: Properties, _stack: str) -> Created:
+    """Add the users of the cache's group; the endpoint is the rehearsal's Redis."""
     name = properties["ServerlessCacheName"]
     for user_id in elasticache._user_groups[properties["UserGroupId"]]["UserIds"]:
         user = elasticache._users[user_id]
@@ -199,20 +203,20 @@ def create_cache(_logical_id: str, properties: Properties, _stack: str) -> Made:
     }
 
 
-def say_yes(logical_id: str, _properties: Properties, stack: str) -> Made:
-    """Make a resource that is nothing but a name."""
+def accept(logical_id: str, _properties: Properties, stack: str) -> Created:
+    """Accept a resource, which is then only a name."""
     return f"{stack}-{logical_id}", {}
 
 
-def unchanged(
+def accept_update(
     physical_id: str, _old: Properties, _new: Properties, _stack: str
-) -> Made:
-    """Accept an update that has nothing to do."""
+) -> Created:
+    """Accept an update without any effect."""
     return physical_id, {}
 
 
-def forget(_physical_id: str, _properties: Properties) -> None:
-    """Delete what was nothing but a name, or dies with the rehearsal."""
+def accept_deletion(_physical_id: str, _properties: Properties) -> None:
+    """Accept a deletion: the resource is only a name, or ends with the rehearsal."""
 
 
 # ------------------------------------------------------------------------------- api
@@ -220,8 +224,8 @@ def forget(_physical_id: str, _properties: Properties) -> None:
 _create_api = HANDLERS["AWS::ApiGateway::RestApi"]["create"]
 
 
-def create_api(logical_id: str, properties: Properties, stack: str) -> Made:
-    """Make the API with the answers that the gateway gives by itself."""
+def create_api(logical_id: str, properties: Properties, stack: str) -> Created:
+    """Create the API, with the gateway's own answers."""
     api_id, attributes = _create_api(logical_id, properties, stack)
     answers = properties["Body"].get("x-amazon-apigateway-gateway-responses", {})
     for kind, answer in answers.items():
@@ -235,10 +239,10 @@ _method_settings = provisioners._apigw_method_settings
 
 
 def method_settings(given: list[Properties]) -> dict[str, Properties]:
-    """Know limits of a route by its path, which CloudFormation writes as /~1path."""
+    """Return limits by path, which CloudFormation writes as /~1path."""
     settings = _method_settings(given)
     if wrong := [name for name in settings if not name.startswith(("/~1", "*/*"))]:
-        raise ValueError(f"MethodSettings of no path: {wrong}")
+        raise ValueError(f"MethodSettings without a path: {wrong}")
     return {name.replace("/~1", "/"): limits for name, limits in settings.items()}
 
 
@@ -250,7 +254,7 @@ _handle_request = cloudformation.handle_request
 async def handle_request(
     method: str, path: str, headers: Properties, body: bytes, query: Properties
 ) -> Any:
-    """Answer DeleteStack when the stack is gone: `sam` asks anew after 30 s only."""
+    """Answer DeleteStack after the deletion: `sam` polls the status only every 30 s."""
     answer = await _handle_request(method, path, headers, body, query)
     if b"Action=DeleteStack" in body:
         deleting = True
@@ -271,32 +275,36 @@ _register_session = sts.register_session
 def invoke_custom_resource(
     request: str, logical_id: str, properties: Properties, *more: Any, **named: Any
 ) -> Any:
-    """Wait no longer than a minute for a function that does not answer."""
-    bounded = {**properties, "ServiceTimeout": LONGEST_CUSTOM_RESOURCE}
+    """Wait at most a minute for the answer of a custom resource."""
+    bounded = {**properties, "ServiceTimeout": CUSTOM_RESOURCE_TIMEOUT}
     return _invoke_custom_resource(request, logical_id, bounded, *more, **named)
 
 
 def register_session(access_key: str, session: dict[str, Any]) -> None:
-    """Have sessions of functions expire, as tokens for RDS require."""
+    """Make sessions of functions expire, because tokens for RDS require it."""
     session.setdefault("Expiration", time.time() + 12 * 3600)
     _register_session(access_key, session)
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    creators: dict[str, Callable[[str, Properties, str], Made]] = {
+    creators: dict[str, Callable[[str, Properties, str], Created]] = {
         "AWS::RDS::DBProxy": create_proxy,
         "AWS::RDS::DBProxyTargetGroup": create_proxy_targets,
         "AWS::ElastiCache::ServerlessCache": create_cache,
-        "AWS::EC2::SecurityGroupEgress": say_yes,
-        "AWS::EC2::SecurityGroupIngress": say_yes,
-        "AWS::CodeDeploy::Application": say_yes,
-        "AWS::CodeDeploy::DeploymentGroup": say_yes,
+        "AWS::EC2::SecurityGroupEgress": accept,
+        "AWS::EC2::SecurityGroupIngress": accept,
+        "AWS::CodeDeploy::Application": accept,
+        "AWS::CodeDeploy::DeploymentGroup": accept,
     }
     for kind, create in creators.items():
         if kind in HANDLERS:
-            raise SystemExit(f"MiniStack has {kind} of its own now: remove ours.")
-        HANDLERS[kind] = {"create": create, "update": unchanged, "delete": forget}
+            raise SystemExit(f"MiniStack now supports {kind} itself: remove ours.")
+        HANDLERS[kind] = {
+            "create": create,
+            "update": accept_update,
+            "delete": accept_deletion,
+        }
     HANDLERS["AWS::RDS::DBInstance"]["create"] = create_instance
     HANDLERS["AWS::ApiGateway::RestApi"]["create"] = create_api
     provisioners._apigw_rest_api_create = create_api  # an update may call it as well
@@ -305,10 +313,10 @@ def main() -> None:
     custom_resource.invoke_custom_resource = invoke_custom_resource
     sts.register_session = register_session
     lambda_runtime._RESERVED_RUNTIME_ENV_VARS |= OURS
-    # The one use that is made of it there: what runs the functions.
+    # MiniStack uses sys.executable only to run the functions.
     sys.executable = SETTINGS["python"]
     Config._insecure_bind = [f"{SETTINGS['host']}:{SETTINGS['plain_port']}"]
-    app._port_is_bindable = lambda *_: False  # never take port 443 as well
+    app._port_is_bindable = lambda *_: False  # never use port 443 as well
     directory = ldap_tokens.serve(SETTINGS["host"], SETTINGS["ldap_port"], verdict)
     threading.Thread(target=directory.serve_forever, daemon=True).start()
     sys.argv[1:] = []

@@ -1,7 +1,7 @@
 """The servers of a rehearsal: Debian's PostgreSQL and Redis with TLS, and MiniStack.
 
-The wheels that `make run` uses were built without TLS. Each server has a folder of its
-own and a free port, and ends with the process that started it.
+The wheels that `make run` uses were built without TLS. Each server has its own folder
+and a free port, and ends with the process that started it.
 """
 
 import json
@@ -44,7 +44,7 @@ class Tools:
 
 
 def debian_tools() -> Tools:
-    """Return the installed tools; raise LocalError, which says what to install."""
+    """Return the installed tools; raise LocalError that names the missing ones."""
     versions = sorted(
         (path for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")),
         key=lambda path: int(path.parent.parent.name),
@@ -60,22 +60,22 @@ def debian_tools() -> Tools:
     if missing or not redis_server:
         names = " ".join(missing)
         raise LocalError(
-            "The rehearsal needs a PostgreSQL and a Redis that speak TLS. On Debian and"
-            f" Ubuntu: `make packages`, or apt install {names} (their own services need"
-            " not run)."
+            "The rehearsal needs a PostgreSQL and a Redis with TLS. On Debian and"
+            f" Ubuntu: `make packages`, or apt install {names} (their services need not"
+            " run)."
         )
     return Tools(versions[-1].parent, redis_server)
 
 
 class Certificate:
-    """A throw-away certificate for 127.0.0.1 that is its own authority."""
+    """A temporary certificate for 127.0.0.1 that is its own authority."""
 
     def __init__(self, folder: Path) -> None:
         self.certificate = folder / "tls.crt"
         self.key = folder / "tls.key"
 
     def create(self) -> None:
-        """Create it, valid for two days."""
+        """Create the certificate, valid for two days."""
         command = ["openssl", "req", "-x509", "-days", "2", "-nodes"]
         command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
         command += ["-subj", "/CN=rehearsal", "-addext", f"subjectAltName=IP:{HOST}"]
@@ -90,26 +90,26 @@ class Certificate:
 class Database(Server):
     """PostgreSQL that accepts members of `rds_iam` by TLS and a token, as RDS does.
 
-    It asks the emulator's LDAP responder about the token. Its superuser connects
-    through a Unix socket in a folder that is open to nobody else.
+    The emulator's LDAP directory checks the token. The superuser connects through a
+    Unix socket in a folder that nobody else can access.
     """
 
     name = "PostgreSQL"
-    stop_signal = death_signal = signal.SIGINT  # "fast"
+    stop_signal = death_signal = signal.SIGINT  # the "fast" shutdown
 
     def __init__(self, folder: Path, tools: Tools, tls: Certificate) -> None:
         super().__init__(folder)
         self.programs = tools.postgresql
         self.tls = tls
-        self.ldap_port = 0  # once prepared
+        self.ldap_port = 0  # set by prepare()
         self.data = self.folder / "data"
 
     def command_prefix(self) -> Sequence[str]:
-        """Return what makes PostgreSQL run though we are root."""
+        """Return a prefix that drops root: PostgreSQL does not run as root."""
         return without_root()
 
     def command(self) -> list[str]:
-        """Return postgres with TLS, and with its own defaults of what is logged."""
+        """Return postgres with TLS and with its default log settings."""
         settings = {
             "listen_addresses": HOST,
             "port": self.port,
@@ -124,7 +124,7 @@ class Database(Server):
         return [str(self.programs / "postgres"), "-D", str(self.data), *options]
 
     def prepare(self) -> None:
-        """Create the cluster, and the rule that asks about tokens, once."""
+        """Create the cluster and the rule for logins with tokens, once."""
         super().prepare()
         if self.data.exists():
             return
@@ -167,8 +167,8 @@ class Database(Server):
 class Cache(Server):
     """Redis with TLS and the cluster protocol, all slots on this one node.
 
-    Nobody can log in but an administrator with a random password, on a Unix socket
-    too, until the emulator adds the template's user.
+    Until the emulator adds the template's user, only an administrator with a random
+    password can log in, on the Unix socket as well.
     """
 
     name = "Redis"
@@ -178,14 +178,14 @@ class Cache(Server):
         self.program = tools.redis_server
         self.tls = tls
         self.socket = self.folder / "socket"
-        self.password = ""  # once prepared
+        self.password = ""  # set by prepare()
 
     def command(self) -> list[str]:
-        """Return redis-server with a file of settings, which holds the password."""
+        """Return redis-server with a settings file, which contains the password."""
         return [self.program, str(self.folder / "redis.conf")]
 
     def prepare(self) -> None:
-        """Write the file of settings, with a new password for the administrator."""
+        """Write the settings file, with a new password for the administrator."""
         super().prepare()
         self.password = self.password or secrets.token_urlsafe(24)
         settings = {
@@ -212,7 +212,7 @@ class Cache(Server):
         )
 
     def start(self, seconds: float = 30) -> None:
-        """Start it and give it all slots."""
+        """Start the server and assign all slots to it."""
         super().start(seconds)
         self.execute("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
 
@@ -220,7 +220,7 @@ class Cache(Server):
             return "cluster_state:ok" in str(self.execute("CLUSTER", "INFO"))
 
         if not wait_until(ready, seconds):
-            raise LocalError("Redis does not become a cluster.")
+            raise LocalError("Redis did not form a cluster in time.")
 
     def answers(self) -> bool:
         """Return whether the administrator can log in."""
@@ -244,13 +244,13 @@ class Cache(Server):
 
 
 class Emulator(Server):
-    """MiniStack with IAM enforced, which runs functions as processes of their own.
+    """MiniStack with IAM enforced, which runs each function in its own process.
 
-    It serves HTTPS, and plain HTTP on a second port, for the bucket's policy to refuse.
+    It serves HTTPS, and on a second port plain HTTP, which the bucket's policy refuses.
     """
 
     name = "Emulator"
-    stop_signal = signal.SIGKILL  # it would wait for connections that are kept open
+    stop_signal = signal.SIGKILL  # SIGTERM waits for connections that are kept open
 
     def __init__(
         self,
@@ -267,16 +267,16 @@ class Emulator(Server):
         self.cache = cache
         self.cwd = ROOT
         self.settings = self.folder / "settings.json"
-        self.plain_port = 0  # once prepared, as the keys
+        self.plain_port = 0  # set by prepare(), like the keys
         self.access_key = self.secret_key = ""
 
     @property
     def endpoint_url(self) -> str:
-        """Where it answers over TLS."""
+        """The URL of the port with TLS."""
         return f"https://{HOST}:{self.port}"
 
     def prepare(self) -> None:
-        """Create keys and write the settings; database and cache come before."""
+        """Create keys and write the settings, once database and cache are prepared."""
         super().prepare()
         if self.access_key:
             return
@@ -293,14 +293,14 @@ class Emulator(Server):
             "USE_SSL": "1",
             "MINISTACK_SSL_CERT": str(self.tls.certificate),
             "MINISTACK_SSL_KEY": str(self.tls.key),
-            # The authorities that functions trust, in place of the system's and of the
-            # layer's: the clients of S3 and of the cache use the former as well.
+            # The authorities that functions trust, instead of the system's and of the
+            # layer's. The clients of S3 and of the cache use the system's as well.
             "SSL_CERT_FILE": trusted,
             "AWS_CA_BUNDLE": trusted,
             "CA_BUNDLE": trusted,
             "S3_ENDPOINT_URL": self.endpoint_url,
-            # Seconds that a function believes to have. A migration waits for its
-            # database until 30 of them are left.
+            # The timeout that functions see, in seconds. A migration waits for its
+            # database until 30 s are left.
             "_LAMBDA_TIMEOUT": "45",
         }
 
@@ -329,7 +329,7 @@ class Emulator(Server):
         self.settings.write_text(json.dumps(settings))
 
     def command(self) -> list[str]:
-        """Return the emulator, run by the interpreter of MiniStack's environment."""
+        """Return the emulator's command, with the Python of MiniStack's environment."""
         return [ministack_python(), "-m", "rehearsal.ministack", str(self.settings)]
 
     def answers(self) -> bool:

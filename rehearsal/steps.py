@@ -1,7 +1,8 @@
-"""What a rehearsal shows, step by step.
+"""The steps of a rehearsal.
 
-Each step is a method; the first line of its docstring is printed with its time. The
-first LocalError ends them all.
+Each step is a method. The first line of its docstring is its title, which states what
+the step shows. Titles are printed with durations. The first LocalError ends the
+rehearsal.
 """
 
 import io
@@ -38,15 +39,15 @@ POSTS_AT_ONCE, POSTS_A_SECOND = 5, 2
 LIMITS = {"GenerateBurstLimit": POSTS_AT_ONCE, "GenerateRateLimit": POSTS_A_SECOND}
 SCHEDULE = {"CleanupSchedule": "rate(1 minute)"}
 FUNCTIONS = ("Generate", "Retrieve", "Cleanup", "Migrate")
-# What a static secret looks like, by its name or by itself.
+# Static secrets, recognized by their name or by their value.
 SECRET_NAME = re.compile(r"password|secret|token|private|credential", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"//[^/@]*:[^/@]*@|A[KS]IA[A-Z0-9]{16}|PRIVATE KEY")
 
 
-def check(holds: object, otherwise: str) -> None:
-    """Raise LocalError unless something holds."""
-    if not holds:
-        raise LocalError(otherwise)
+def check(condition: object, message: str) -> None:
+    """Raise LocalError unless a condition is true."""
+    if not condition:
+        raise LocalError(message)
 
 
 def expect(answer: Answer, status: int, **members: object) -> None:
@@ -57,18 +58,18 @@ def expect(answer: Answer, status: int, **members: object) -> None:
 
 
 def refused(answer: Answer, reason: str) -> None:
-    """Raise LocalError unless S3 refused a request, for this reason."""
-    said = answer.body.decode(errors="replace")
-    check(answer.status == 403 and reason in said, f"not 403 {reason}: {answer}")
+    """Raise LocalError unless S3 refused a request for this reason."""
+    body = answer.body.decode(errors="replace")
+    check(answer.status == 403 and reason in body, f"not 403 {reason}: {answer}")
 
 
 class Rehearsal:
-    """The servers, the stack, and what was asked of it so far."""
+    """The servers, the stack, and the results of the steps so far."""
 
     def __init__(self, folder: Path) -> None:
         tools = debian_tools()
         self.tls = Certificate(folder)
-        self.trusted = folder / "trusted.pem"  # by the functions
+        self.trusted = folder / "trusted.pem"  # authorities that the functions trust
         self.database = Database(folder / "postgresql", tools, self.tls)
         self.cache = Cache(folder / "redis", tools, self.tls)
         self.emulator = Emulator(
@@ -77,10 +78,10 @@ class Rehearsal:
         self.servers = [self.database, self.cache, self.emulator]
         self.deployment = Deployment(folder, self.tls, self.emulator)
         self.call = self.deployment.call
-        self.texts: list[str] = []  # payloads, to be found in no log
+        self.texts: list[str] = []  # payloads, which no log may contain
         self.first = self.second = ""  # ids of codes
         self.url = ""  # of the first code's image
-        self.url_dies = 0.0
+        self.url_expires = 0.0
 
     def steps(self) -> list[Callable[[], None]]:
         """Return the steps in their order."""
@@ -90,14 +91,14 @@ class Rehearsal:
             self.build,
             self.deploy,
             self.hold_no_secret,
-            self.may_enter_the_cache,
-            self.ask_for_a_key,
+            self.may_connect_to_the_cache,
+            self.require_a_key,
             self.generate,
             self.retrieve,
             self.download,
-            self.refuse_what_was_not_signed,
+            self.refuse_wrong_signatures,
             self.refuse_without_tls,
-            self.refuse_late,
+            self.refuse_after_expiry,
             self.throttle,
             self.update,
             self.release,
@@ -116,7 +117,7 @@ class Rehearsal:
     # ------------------------------------------------------------------ deployment
 
     def start(self) -> None:
-        """PostgreSQL and Redis answer with TLS, and the emulator with IAM enforced."""
+        """PostgreSQL and Redis answer over TLS, and the emulator enforces IAM."""
         self.tls.create()
         self.trusted.write_text(self.tls.certificate.read_text())
         for server in self.servers:
@@ -135,13 +136,13 @@ class Rehearsal:
         self.deployment.sam("build", *to, *override, offline=True)
 
     def deploy(self) -> None:
-        """The stack stands, its schema made by the custom resource (sam deploy)."""
+        """The stack is created, its schema by the custom resource (sam deploy)."""
         self.deployment.deploy(UrlTtlSeconds=FIRST_URL_SECONDS, **LIMITS, **SCHEDULE)
         tables = self.database.execute("SELECT to_regclass('public.qr_codes')")
-        check(tables[0][0], "The migrations made no table of codes.")
+        check(tables[0][0], "The migrations created no table of codes.")
 
     def hold_no_secret(self) -> None:
-        """No password, secret or static key in parameters, outputs, environments."""
+        """Parameters, outputs and variables hold no password, secret or static key."""
         stack = self.deployment.stack
         named = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
         named |= {
@@ -155,15 +156,15 @@ class Rehearsal:
         for name, value in named.items():
             guilty = SECRET_NAME.search(name) or SECRET_VALUE.search(value)
             check(not guilty, f"{name} looks like a static secret.")
-            check(self.deployment.api_key not in value, f"{name} shows the API key.")
+            check(self.deployment.api_key not in value, f"{name} contains the API key.")
         kept = self.deployment.client("secretsmanager").list_secrets()["SecretList"]
-        check(not kept, f"The stack keeps secrets: {kept}")
+        check(not kept, f"Secrets Manager contains secrets: {kept}")
 
-    def may_enter_the_cache(self) -> None:
-        """The roles that use the cache may enter it (iam simulate-principal-policy)."""
+    def may_connect_to_the_cache(self) -> None:
+        """Roles that use the cache may connect (iam simulate-principal-policy)."""
         cache = self.environment("Retrieve")["REDIS_CACHE_NAME"]
         user = self.environment("Retrieve")["REDIS_USERNAME"]
-        # Redis itself takes any token.
+        # Redis itself accepts any token.
         account = self.deployment.stack["StackId"].split(":")[4]
         owner = f"arn:aws:elasticache:{REGION}:{account}"
         iam = self.deployment.client("iam")
@@ -171,7 +172,7 @@ class Rehearsal:
             ("Generate", "Retrieve"),
             (f"{owner}:serverlesscache:{cache}", f"{owner}:user:{user}"),
         ):
-            # The emulator judges the first resource of a question only.
+            # The emulator evaluates only the first resource of a request.
             found = iam.simulate_principal_policy(
                 PolicySourceArn=self.configuration(function)["Role"],
                 ActionNames=["elasticache:Connect"],
@@ -179,45 +180,45 @@ class Rehearsal:
             )
             (result,) = found["EvaluationResults"]
             allowed = result["EvalDecision"] == "allowed"
-            check(allowed, f"{function}Function: {resource} is closed to it.")
+            check(allowed, f"{function}Function may not connect to {resource}.")
 
     # ------------------------------------------------------------------ life of a code
 
-    def ask_for_a_key(self) -> None:
+    def require_a_key(self) -> None:
         """POST /generate without a key, or with a wrong one: 403."""
         for headers in ({}, {"X-Api-Key": "no-such-key"}):
             answer = self.call("POST", "/generate", {"data": "no key"}, headers)
             expect(answer, 403, code="forbidden")
 
     def generate(self) -> None:
-        """POST /generate: 201, kept in S3, PostgreSQL and the cache."""
+        """POST /generate: 201, and the code is in S3, PostgreSQL and the cache."""
         expect(self.call("GET", "/health"), 200, database="ok", cache="ok")
-        self.first = self.made()
-        check(self.keys() == [f"codes/{self.first}.png"], f"In S3: {self.keys()}")
+        self.first = self.create()
+        check(self.keys() == [f"codes/{self.first}.png"], f"Keys in S3: {self.keys()}")
         cached = self.cache.execute("EXISTS", f"qr:{self.first}")
         check(cached, "The code is not in the cache.")
 
     def retrieve(self) -> None:
-        """GET /retrieve/ID: 200 from the cache, with a URL that soon dies."""
+        """GET /retrieve/ID: 200 from the cache, with a URL that expires soon."""
         hits = self.hits()
         answer = self.call("GET", f"/retrieve/{self.first}")
         expect(answer, 200)
-        check(self.hits() == hits + 1, "The cache was not asked.")
+        check(self.hits() == hits + 1, "The code did not come from the cache.")
         self.url = answer.json["qr_code"]
-        self.url_dies = moment(answer.json["url_expires_at"])
-        life = self.url_dies - time.time()
-        check(life <= FIRST_URL_SECONDS, f"The URL lives for {life:.0f} s.")
+        self.url_expires = moment(answer.json["url_expires_at"])
+        life = self.url_expires - time.time()
+        check(life <= FIRST_URL_SECONDS, f"The URL is valid for {life:.0f} s.")
 
     def download(self) -> None:
-        """The presigned URL gives an image, which zxing-cpp reads as the very text."""
+        """The presigned URL returns an image, from which zxing-cpp reads the text."""
         answer = self.call("GET", self.url)
         expect(answer, 200)
         found = zxingcpp.read_barcodes(Image.open(io.BytesIO(answer.body)))
         read = [each.bytes.decode() for each in found]
         check(read == [self.texts[0]], f"Read {read} instead of {self.texts[0]!r}.")
 
-    def refuse_what_was_not_signed(self) -> None:
-        """The URL tampered with, or without its signature: 403."""
+    def refuse_wrong_signatures(self) -> None:
+        """A URL with a changed signature, or without one: 403."""
         signed, _, signature = self.url.partition("X-Amz-Signature=")
         other = signature.translate(
             str.maketrans("0123456789abcdef", "123456789abcdef0")
@@ -229,17 +230,19 @@ class Rehearsal:
     def refuse_without_tls(self) -> None:
         """The bucket's policy refuses the URL over plain HTTP: 403."""
         answer = self.call("GET", self.url, port=self.emulator.plain_port)
-        check(time.time() < self.url_dies, "This machine is too slow: the URL died.")
+        check(
+            time.time() < self.url_expires, "This machine is too slow: the URL expired."
+        )
         refused(answer, "AccessDenied")
 
-    def refuse_late(self) -> None:
-        """The URL after its time: 403."""
-        time.sleep(max(0.0, self.url_dies + 0.5 - time.time()))
+    def refuse_after_expiry(self) -> None:
+        """The expired URL: 403."""
+        time.sleep(max(0.0, self.url_expires + 0.5 - time.time()))
         refused(self.call("GET", self.url), "expired")
 
     def throttle(self) -> None:
-        """More requests at once than the limit: 429 with Retry-After."""
-        # POST by the usage plan, which has the route's limits too; /health by its own.
+        """More simultaneous requests than the limit: 429 with Retry-After."""
+        # The usage plan limits POST, as the route does; the route alone limits /health.
         for request in (
             lambda _: self.post("x", "?dry_run=true"),
             lambda _: self.call("GET", "/health"),
@@ -247,7 +250,7 @@ class Rehearsal:
             with ThreadPoolExecutor(4 * POSTS_AT_ONCE) as pool:
                 answers = list(pool.map(request, range(4 * POSTS_AT_ONCE)))
             refusals = [answer for answer in answers if answer.status != 200]
-            check(refusals, "All of them were answered.")
+            check(refusals, "No request was refused.")
             for answer in refusals:
                 expect(answer, 429, code="throttled")
                 check(answer.headers["Retry-After"], "429 without Retry-After.")
@@ -256,7 +259,7 @@ class Rehearsal:
 
     def update(self) -> None:
         """An update changes UrlTtlSeconds while codes are served (sam deploy)."""
-        code = self.made()
+        code = self.create()
         with self.served_meanwhile(f"/retrieve/{code}"):
             self.deployment.deploy(
                 UrlTtlSeconds=LATER_URL_SECONDS, **LIMITS, **SCHEDULE
@@ -264,46 +267,49 @@ class Rehearsal:
         answer = self.call("GET", f"/retrieve/{code}")
         expect(answer, 200)
         life = moment(answer.json["url_expires_at"]) - time.time()
-        check(life > LATER_URL_SECONDS / 2, f"The URL lives for {life:.0f} s only.")
+        check(life > LATER_URL_SECONDS / 2, f"The URL is valid for {life:.0f} s only.")
 
     def release(self) -> None:
-        """A release that changes a layer alone takes over the traffic (sam deploy)."""
+        """A release that changes only a layer takes over the traffic (sam deploy)."""
         before = self.layers("live")
         code = self.deployment.build / "CommonLayer" / "python" / "qr_service"
         (code / "release.txt").write_text("a change")
         self.deployment.deploy(UrlTtlSeconds=LATER_URL_SECONDS, **LIMITS, **SCHEDULE)
-        check(self.layers("live") == self.layers("$LATEST"), "The old version serves.")
+        check(
+            self.layers("live") == self.layers("$LATEST"),
+            "The alias runs the old version.",
+        )
         check(self.layers("live") != before, "No layer was changed.")
         expect(self.call("GET", "/health"), 200)
 
     def clean_up_on_schedule(self) -> None:
-        """The schedule erases an expired code by itself; 410 from then on."""
+        """The schedule erases an expired code, which is 410 afterwards."""
         self.age(self.first)
         key = f"codes/{self.first}.png"
         erased = wait_until(lambda: key not in self.keys(), 90, pause=0.5)
         check(erased, "No cleanup erased it within 90 s.")
-        self.is_gone(self.first)
+        self.check_erased(self.first)
 
     def clean_up_by_hand(self) -> None:
-        """A cleanup by hand erases another (sam remote invoke)."""
-        self.second = self.made()
+        """A manual cleanup erases another code (sam remote invoke)."""
+        self.second = self.create()
         self.age(self.second)
-        said = self.deployment.sam(
+        report = self.deployment.sam(
             *("remote", "invoke", "CleanupFunction"),
             *("--stack-name", STACK, "--region", REGION),
         )
-        check('"erased": 1' in said, f"It did not erase one code:\n{said}")
-        self.is_gone(self.second)
+        check('"erased": 1' in report, f"It did not erase one code:\n{report}")
+        self.check_erased(self.second)
 
     def distrust(self) -> None:
-        """With the layer's authorities the functions refuse database and cache."""
-        code = self.made()
+        """With the layer's authorities, functions refuse database and cache."""
+        code = self.create()
         in_layer = self.environment("Retrieve")["CA_BUNDLE"].removeprefix("/opt/")
         bundles = list(self.deployment.build.glob(f"*Layer/{in_layer}"))
         check(len(bundles) == 1, f"{in_layer} is in {len(bundles)} layers.")
         self.trust(bundles[0])
         expect(self.call("GET", "/health"), 503, code="unavailable")
-        # Entered, the cache would answer.
+        # With a connection, the cache would answer.
         expect(self.call("GET", f"/retrieve/{code}"), 503, code="unavailable")
         self.trust(self.tls.certificate)
 
@@ -314,14 +320,14 @@ class Rehearsal:
         check(wait_until(well, 20, pause=0.5), "The functions do not recover.")
 
     def log_no_payload(self) -> None:
-        """No payload in any log, not even PostgreSQL's of errors and timeouts."""
+        """No log contains a payload, even after errors and timeouts in PostgreSQL."""
         table = "ALTER TABLE qr_codes"
         # An error with the row as its detail, and one that quotes the payload itself.
         for rule in ("false", "data::integer > 0"):
             added = f"ADD CONSTRAINT impossible CHECK ({rule}) NOT VALID"
             self.database.execute(f"{table} {added}")
             answer = self.post(self.text())
-            check(answer.status >= 500, f"not refused: {answer}")
+            check(answer.status >= 500, f"not an error: {answer}")
             self.database.execute(f"{table} DROP CONSTRAINT impossible")
         connection = self.database.connect()
         connection.autocommit = False
@@ -344,10 +350,12 @@ class Rehearsal:
             check(not shown, f"{name} shows payloads: {shown}")
 
     def delete(self) -> None:
-        """The stack is gone, the bucket of images is kept (sam delete)."""
+        """The stack is deleted, the bucket of images is kept (sam delete)."""
         rds = self.deployment.client("rds")
         (database,) = rds.describe_db_instances()["DBInstances"]
-        check(database["DeletionProtection"], "Anybody could delete the database.")
+        check(
+            database["DeletionProtection"], "The database has no deletion protection."
+        )
         rds.modify_db_instance(
             DBInstanceIdentifier=database["DBInstanceIdentifier"],
             DeletionProtection=False,
@@ -359,12 +367,15 @@ class Rehearsal:
         answer = self.call("GET", "/health")
         check(answer.status in (403, 404), f"The API still answers: {answer}")
         buckets = self.deployment.client("s3").list_buckets()["Buckets"]
-        check(bucket in {each["Name"] for each in buckets}, "The images are gone.")
+        check(
+            bucket in {each["Name"] for each in buckets},
+            "The bucket of images was deleted.",
+        )
 
     # --------------------------------------------------------------------- helpers
 
     def trust(self, authorities: Path) -> None:
-        """Have the functions trust these, and connect anew."""
+        """Make the functions trust these authorities, and connect again."""
         self.trusted.write_text(authorities.read_text())
         self.database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -373,7 +384,7 @@ class Rehearsal:
         self.cache.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     def configuration(self, function: str, version: str = "$LATEST") -> Any:
-        """Return how a function was deployed."""
+        """Return the configuration of a deployed function."""
         return self.deployment.client("lambda").get_function_configuration(
             FunctionName=self.deployment.outputs[f"{function}FunctionName"],
             Qualifier=version,
@@ -392,7 +403,7 @@ class Rehearsal:
         return variables
 
     def text(self) -> str:
-        """Return a payload that is like no other."""
+        """Return a new, unique payload."""
         self.texts.append(f"https://example.com/{secrets.token_hex(12)}")
         return self.texts[-1]
 
@@ -401,8 +412,8 @@ class Rehearsal:
         key = {"X-Api-Key": self.deployment.api_key}
         return self.call("POST", f"/generate{query}", {"data": data}, key)
 
-    def made(self) -> str:
-        """Return the id of a new code, whatever was throttled before."""
+    def create(self) -> str:
+        """Create a code, repeatedly if it is throttled; return its id."""
         text = self.text()
         answers: list[Answer] = []
 
@@ -421,47 +432,47 @@ class Rehearsal:
         return [each["Key"] for each in found.get("Contents", [])]
 
     def hits(self) -> int:
-        """Return how many keys the cache was asked for and had."""
+        """Return the number of hits of the cache so far."""
         return int(self.cache.execute("INFO", "stats")["keyspace_hits"])
 
     def age(self, code: str) -> None:
-        """Have a code expired for a minute."""
+        """Set the expiry of a code to a minute ago."""
         self.database.execute(
             "UPDATE qr_codes SET created_at = now() - interval '2 hours',"
             " expires_at = now() - interval '1 minute' WHERE id = %s",
             [code],
         )
 
-    def is_gone(self, code: str) -> None:
-        """Raise LocalError unless a code is a tombstone, answered with 410."""
+    def check_erased(self, code: str) -> None:
+        """Raise LocalError unless a code is a tombstone, and is answered with 410."""
         key = f"codes/{code}.png"
         check(key not in self.keys(), f"{key} is still in S3.")
-        self.cache.execute("DEL", f"qr:{code}")  # its life there was not aged
+        self.cache.execute("DEL", f"qr:{code}")  # the cached entry has the old expiry
         expect(self.call("GET", f"/retrieve/{code}"), 410, code="expired")
         row = "SELECT data FROM qr_codes WHERE id = %s AND erased_at IS NOT NULL"
         check(self.database.execute(row, [code]) == [(None,)], "It was not erased.")
 
     @contextmanager
     def served_meanwhile(self, path: str) -> Iterator[None]:
-        """Raise LocalError unless a path is answered with 200 all the while."""
+        """Run the block; raise LocalError unless the path is 200 throughout."""
         over, answers = threading.Event(), []
 
-        def ask() -> None:
+        def send() -> None:
             while not over.wait(0.1):
                 answers.append(self.call("GET", path))
 
         with ThreadPoolExecutor(1) as pool:
-            asking = pool.submit(ask)
+            sending = pool.submit(send)
             try:
                 yield
             finally:
                 over.set()
-            asking.result()
-        check(answers, "Nothing was asked meanwhile.")
+            sending.result()
+        check(answers, "No request was sent meanwhile.")
         for answer in answers:
             expect(answer, 200)
 
 
 def moment(text: Any) -> float:
-    """Return the seconds since 1970 of an answer's time."""
+    """Return a time of an answer as seconds since 1970."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()

@@ -1,4 +1,4 @@
-"""What holds for all tests: the functions' environment, and logs without secrets."""
+"""Set-up of all tests: the functions' environment, and a check of logs for secrets."""
 
 import logging
 import os
@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.environment import ENVIRONMENT
 
-# Before any other import: loggers and metrics read the environment as they are made,
-# and neither the developer's own AWS settings nor anybody else's may leak in.
+# Before any other import: loggers and metrics read the environment when they are
+# created. No AWS settings of the developer or of anybody else may reach the tests.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
 os.environ.update(ENVIRONMENT)
@@ -20,7 +20,7 @@ from tests.support.transcript import transcript  # noqa: E402
 
 @pytest.fixture(scope="session", autouse=True)
 def _whole_transcript():
-    """Records every log line of the run; at its end no secret may stand in it."""
+    """Record every log line of the run; fail at the end if one contains a secret."""
     handler = logging.StreamHandler(transcript)
     handler.setFormatter(logger.registered_formatter)
     logger.addHandler(handler)
@@ -31,6 +31,6 @@ def _whole_transcript():
 
 @pytest.fixture
 def log():
-    """The log lines of this test so far, as a function."""
+    """Return a function that returns the log lines of this test so far."""
     start = len(transcript.getvalue())
     return lambda: transcript.lines(start)

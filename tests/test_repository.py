@@ -1,4 +1,4 @@
-"""The promises that files of this repository make to each other."""
+"""Agreement between the files of this repository."""
 
 import ast
 import base64
@@ -17,6 +17,8 @@ from jsonschema import Draft4Validator
 from PIL import Image as Raster
 from qr_service.config import Settings
 from qr_service.edge.request import GenerateRequest, parse
+from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES
+from qr_service.engine.symbol import LEVELS
 from qr_service.errors import BadRequest
 
 from tests.support import tables
@@ -36,12 +38,12 @@ POWERTOOLS = {
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_SERVICE_NAME",
 }
-# Set by Lambda, so that the template must not.
+# Set by Lambda: the template must not set it.
 FROM_LAMBDA = {"AWS_REGION"}
 
 
 def routes() -> Iterator[tuple[str, str, Path]]:
-    """Method, path and folder of the function of each route."""
+    """Yield method, path and function folder of each route."""
     for function in FUNCTIONS.values():
         for event in function.get("Events", {}).values():
             if event["Type"] == "Api":
@@ -65,7 +67,9 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
 class TestRoute:
     def test_has_a_handler(self, method, path, folder):
         source = (folder / "app.py").read_text()
-        assert f'@app.{method.lower()}("{path}")' in source
+        assert f'@app.{method.lower()}("{path}")' in source, (
+            f"template.yaml routes {method} {path} to {folder.name}: add it to app.py"
+        )
 
     def test_has_an_event(self, method, path, folder):
         found = [
@@ -73,30 +77,34 @@ class TestRoute:
             for event in events_of(folder)
             if (event["httpMethod"], event["resource"]) == (method, path)
         ]
-        assert found
+        assert found, f"add an event of {method} {path} to events/{folder.name}/"
 
-    def test_is_in_the_readme(self, method, path, folder):
-        assert f"`{method} {path}`" in read("README.md")
+    def test_is_documented(self, method, path, folder):
+        assert f"`{method} {path}`" in read("docs/api.md"), "add a row to its routes"
 
 
-def test_no_handler_answers_a_route_that_the_template_does_not_have():
+def test_every_route_of_a_handler_is_in_the_template():
     routed = set()
     for folder in (ROOT / "functions").iterdir():
         source = (folder / "app.py").read_text()
         for method, path in re.findall(r'@app\.(\w+)\("(/[^"]*)"\)', source):
             routed.add((method.upper(), path))
-    assert routed == {(method, path) for method, path, _ in ROUTES}
+    assert routed == {(method, path) for method, path, _ in ROUTES}, (
+        "a handler answers what no event of a function in template.yaml routes to it"
+    )
 
 
-def test_every_function_has_its_folder_and_events():
+def test_every_function_has_a_folder_and_events():
     folders = {Path(function["CodeUri"]).name for function in FUNCTIONS.values()}
     for parent in ("functions", "events"):
-        assert {folder.name for folder in (ROOT / parent).iterdir()} == folders
+        assert {folder.name for folder in (ROOT / parent).iterdir()} == folders, (
+            f"template.yaml's functions and the folders of {parent}/ differ"
+        )
     for folder in folders:
-        assert events_of(ROOT / "functions" / folder)
+        assert events_of(ROOT / "functions" / folder), f"events/{folder}/ is empty"
 
 
-def test_api_events_agree_with_themselves():
+def test_api_events_are_consistent():
     for file in (ROOT / "events").rglob("*.json"):
         event = json.loads(file.read_text())
         if "httpMethod" not in event:
@@ -111,19 +119,21 @@ def test_api_events_agree_with_themselves():
         assert event["multiValueHeaders"] == single, file
 
 
-def test_every_throttle_is_of_a_route():
+def test_every_throttle_is_for_a_route():
     settings = RESOURCES["Api"]["Properties"]["MethodSettings"]
     throttled = {(each["HttpMethod"], each["ResourcePath"]) for each in settings}
-    # As AWS::ApiGateway::Stage MethodSetting has it: / and the path, its slashes as ~1.
+    # AWS::ApiGateway::Stage MethodSetting: / and the path, with ~1 for its slashes.
     existing = {(method, "/" + path.replace("/", "~1")) for method, path, _ in ROUTES}
-    assert throttled <= existing | {("*", "/*")}
+    assert throttled <= existing | {("*", "/*")}, (
+        "MethodSettings in template.yaml name a route that does not exist"
+    )
 
 
-def test_gateway_problems_have_the_shape_of_our_own():
+def test_gateway_problems_have_the_same_members_as_our_own():
     responses = RESOURCES["Api"]["Properties"]["GatewayResponses"]
     for name, response in responses.items():
         text = response["ResponseTemplates"]["application/json"]
-        # API Gateway writes messageString with its quotes.
+        # API Gateway writes messageString with quotes.
         problem = json.loads(text.replace("$context.error.messageString", '"x"'))
         expected = {"type", "title", "code", "detail", "request_id"}
         if "StatusCode" in response:
@@ -134,17 +144,17 @@ def test_gateway_problems_have_the_shape_of_our_own():
         assert headers["Content-Type"] == "'application/problem+json'", name
         assert ("Retry-After" in headers) == (problem.get("status") == 429), name
         assert headers["Access-Control-Allow-Origin"]["Fn::Sub"], name
-        assert f"`{problem['code']}`" in read("README.md"), name
+        assert f"`{problem['code']}`" in read("docs/api.md"), name
 
 
-# -------------------------------------------------------------------------- rooms
+# ------------------------------------------------------------------------- folders
 
 SERVICE = ROOT / "layers/common/qr_service"
 USE_CASES = {"generation", "retrieval", "cleanup"}
 
 
 def imports_of(source: Path) -> set[str]:
-    """Modules of the service that a file imports, as `room.module` or `module`."""
+    """Return the service's modules that a file imports: `folder.module` or `module`."""
     found = set()
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -160,22 +170,25 @@ def imports_of(source: Path) -> set[str]:
     return ours & modules
 
 
-def test_the_engine_imports_nothing_of_the_service_but_errors():
+def test_the_engine_imports_only_errors_from_the_service():
     for source in (SERVICE / "engine").glob("*.py"):
         other = {name for name in imports_of(source) if not name.startswith("engine.")}
-        assert other <= {"errors"}, source
+        assert other <= {"errors"}, f"{source} imports {other}: the engine is pure"
 
 
-def test_stores_import_nothing_of_the_edge():
+def test_stores_import_nothing_from_the_edge():
     for source in (SERVICE / "stores").glob("*.py"):
-        assert not {name for name in imports_of(source) if "edge" in name}, source
+        edge = {name for name in imports_of(source) if "edge" in name}
+        assert not edge, f"{source} imports {edge}: stores know nothing of the edge"
 
 
-def test_only_a_function_imports_a_use_case():
+def test_only_functions_import_use_cases():
     for source in SERVICE.rglob("*.py"):
-        assert not imports_of(source) & USE_CASES, source
+        assert not imports_of(source) & USE_CASES, (
+            f"{source} imports a use case, which only a function may"
+        )
     for folder in (ROOT / "functions").iterdir():
-        assert imports_of(folder / "app.py"), "the test sees imports"
+        assert imports_of(folder / "app.py"), "imports_of finds imports"
 
 
 # ------------------------------------------------------------- the body of generate
@@ -191,7 +204,15 @@ def data_url() -> str:
 
 
 LOGO = data_url()
+# The choices of the code; the model and docs/api.md repeat them.
+CHOICES = {
+    "error_correction": LEVELS,
+    "format": FORMATS,
+    "shape": SHAPES,
+    "gradient.type": GRADIENT_TYPES,
+}
 ODDITIES = [
+    *(choice for choices in CHOICES.values() for choice in choices),
     *(None, True, 1.5, "", "x", "24", [], {}, ["png"], 10**20),
     *("#12aB9f", "#12345g", "#1234567", "transparent", "Transparent", "black"),
     *({"to": "#12aB9f"}, {"type": "radial", "to": "#000000"}, {"type": "linear"}),
@@ -202,7 +223,7 @@ ODDITIES = [
 
 
 def boundaries(schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Values on both sides of a field's limits, and each of its choices."""
+    """Yield values on both sides of a field's limits, and all its choices."""
     yield from schema.get("enum", [])
     step = 1 if schema["type"] == "integer" else 0.001
     for limit in {"minimum", "maximum"} & schema.keys():
@@ -211,7 +232,7 @@ def boundaries(schema: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def parsed(fields: Mapping[str, Any]) -> GenerateRequest:
-    """The request of a body; its digest, which no two bodies share, is left out."""
+    """Return a parsed request without its digest, which differs for every body."""
     settings = Settings.from_env(ENVIRONMENT)
     request = parse(json.dumps({"data": "x", **fields}).encode(), settings)
     return replace(request, digest=b"")
@@ -226,20 +247,35 @@ def is_parsed(fields: Mapping[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_the_model_and_the_function_accept_the_same(name):
+def test_the_model_and_the_function_accept_the_same_values(name):
     validator = Draft4Validator(MODEL)  # API Gateway's draft
     values = [*ODDITIES, *(v for each in FIELDS.values() for v in boundaries(each))]
-    beside = {"data": "x", "logo": LOGO}  # a logo_size has to have one
-    bodies = [{**beside, name: value} for value in values]
+    base = {"data": "x", "logo": LOGO}  # logo_size requires a logo
+    bodies = [{**base, name: value} for value in values]
     accepted = [body[name] for body in bodies if validator.is_valid(body)]
-    assert accepted == [body[name] for body in bodies if is_parsed(body)]
+    assert accepted == [body[name] for body in bodies if is_parsed(body)], (
+        f"{name}: GenerateRequest in template.yaml (left) and parse in edge/request.py"
+    )
     assert 0 < len(accepted) < len(values)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_choice_is_in_the_model_and_documented(name):
+    field, _, member = name.partition(".")
+    schema = FIELDS[field]["properties"][member] if member else FIELDS[field]
+    assert schema["enum"] == list(CHOICES[name]), (
+        f"{name}: GenerateRequest in template.yaml (left) and engine/style.py"
+    )
+    row = words(" ".join(FIELD_ROWS[field]))
+    assert set(CHOICES[name]) <= row, f"docs/api.md: the row of {field}"
 
 
 def test_the_model_and_the_function_know_the_same_fields():
     with pytest.raises(BadRequest) as error:
         parsed({"unknown": 1})
-    assert error.value.fields["allowed"] == list(FIELDS)
+    assert error.value.fields["allowed"] == list(FIELDS), (
+        "parse in edge/request.py (left) and GenerateRequest in template.yaml"
+    )
     with pytest.raises(BadRequest) as error:
         parse(b"{}", Settings.from_env(ENVIRONMENT))
     assert [error.value.fields["field"]] == MODEL["required"]
@@ -249,44 +285,51 @@ def test_the_model_and_the_function_have_the_same_defaults():
     defaults = {
         name: field["default"] for name, field in FIELDS.items() if "default" in field
     }
-    assert parsed(defaults) == parsed({})
+    assert parsed(defaults) == parsed({}), (
+        "the defaults of GenerateRequest in template.yaml, and those of parse"
+    )
     gradient = {"to": "#000000"}
     default = FIELDS["gradient"]["properties"]["type"]["default"]
     full = {**gradient, "type": default}
     assert parsed({"gradient": gradient}) == parsed({"gradient": full})
 
 
-README_ROWS = {
-    name: row for row in tables.rows("field") for name in tables.quoted(row[0])
+FIELD_ROWS = {
+    name: row
+    for row in tables.rows("docs/api.md", "field")
+    for name in tables.quoted(row[0])
 }
 
 
-def test_the_readme_has_a_row_for_each_field_of_the_model():
-    assert set(README_ROWS) == set(FIELDS)
+def test_each_field_of_the_model_is_documented():
+    assert set(FIELD_ROWS) == set(FIELDS), (
+        "docs/api.md: the table of fields (left), and template.yaml: GenerateRequest"
+    )
 
 
-@pytest.mark.parametrize("name", [name for name in FIELDS if name in README_ROWS])
-def test_the_readme_tells_what_the_model_does(name):
-    _, kind, default, limits = README_ROWS[name]
+@pytest.mark.parametrize("name", [name for name in FIELDS if name in FIELD_ROWS])
+def test_the_documented_limits_are_those_of_the_model(name):
+    _, kind, default, limits = FIELD_ROWS[name]
     field = FIELDS[name]
     wanted = {str(field[limit]) for limit in {"minimum", "maximum"} & field.keys()}
     for each in (field, *field.get("properties", {}).values()):
         wanted.update(each.get("enum", []))
     if field["type"] != "string":
         wanted.add(field["type"])
-    assert wanted <= words(f"{kind} {limits}")
+    place = f"docs/api.md: the row of {name}"
+    assert wanted <= words(f"{kind} {limits}"), place
     if name in MODEL["required"]:
-        assert default == "required"
+        assert default == "required", place
     elif "default" in field:
-        assert str(field["default"]) in words(default)
+        assert str(field["default"]) in words(default), place
 
 
 def words(text: str) -> set[str]:
-    """Words, colours and numbers."""
+    """Return words, colours and numbers."""
     return set(re.findall(r"[\w#]+(?:\.\d+)?", text))
 
 
-def test_the_gateway_leaves_the_judgement_to_the_function():
+def test_the_gateway_leaves_validation_to_the_function():
     events = FUNCTIONS["GenerateFunction"]["Events"].values()
     models = [event["Properties"]["RequestModel"] for event in events]
     assert models == [
@@ -298,7 +341,7 @@ def test_the_gateway_leaves_the_judgement_to_the_function():
 
 
 class RecordingEnvironment(dict[str, str]):
-    """A mapping that remembers which names were asked for."""
+    """A mapping that records which names are read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         super().__init__(values)
@@ -319,18 +362,72 @@ TEMPLATE_VARIABLES = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 def test_template_and_settings_agree_on_the_environment():
     environment = RecordingEnvironment(ENVIRONMENT)
     Settings.from_env(environment)
-    assert set(TEMPLATE_VARIABLES) == environment.names - FROM_LAMBDA | POWERTOOLS
+    assert set(TEMPLATE_VARIABLES) == environment.names - FROM_LAMBDA | POWERTOOLS, (
+        "template.yaml: Globals (left), and Settings in config.py"
+    )
 
 
-def test_template_and_readme_agree_on_the_environment():
-    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]+)`", read("README.md"), re.MULTILINE)
-    assert sorted(rows) == sorted(TEMPLATE_VARIABLES)
+def test_template_and_documentation_agree_on_the_environment():
+    rows = re.findall(
+        r"^\| `([A-Z][A-Z0-9_]+)`", read("docs/configuration.md"), re.MULTILINE
+    )
+    assert sorted(rows) == sorted(TEMPLATE_VARIABLES), (
+        "docs/configuration.md (left), and template.yaml: Globals"
+    )
 
 
 def test_no_function_has_a_variable_of_its_own():
     for name, function in FUNCTIONS.items():
         own = function.get("Environment", {}).get("Variables", {})
-        assert set(own) <= set(TEMPLATE_VARIABLES), name
+        assert set(own) <= set(TEMPLATE_VARIABLES), (
+            f"template.yaml: {name} has a variable that Globals does not have"
+        )
+
+
+# --------------------------------------------------------------------- documents
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\(([^):#]*)(#[^)]*)?\)", page.read_text()):
+        linked = page.parent / target if target else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            anchors = {
+                "#" + re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
+                for title in titles
+            }
+            assert anchor in anchors, f"{page.name} links to {target}{anchor}"
+
+
+def test_the_readme_stays_short():
+    assert len(read("README.md").splitlines()) <= 200, "move reference to docs/"
+
+
+def test_commands_in_the_pages_exist():
+    targets = set(re.findall(r"^([a-z-]+):.*##", read("Makefile"), re.MULTILINE))
+    for page in PAGES:
+        code = " ".join(re.findall(r"`make ([a-z -]+)", page.read_text()))
+        assert set(code.split()) <= targets, f"{page.name} names a make target"
+
+
+def test_files_named_in_the_architecture_exist():
+    page = read("docs/architecture.md")
+    named = re.findall(r"`([\w./-]+\.(?:py|md|yaml|sh|sql))`", page)
+    new = {  # what the worked changes add
+        "functions/manage/app.py",
+        "functions/migrate/migrations/0002_label.sql",
+        "layers/common/qr_service/management.py",
+    }
+    missing = {
+        name
+        for name in set(named) - new
+        if not ((ROOT / name).exists() or (SERVICE / name).exists())
+    }
+    assert not missing, "docs/architecture.md names files that do not exist"
 
 
 # ------------------------------------------------------------------------- limits
@@ -345,7 +442,7 @@ def test_no_function_has_a_variable_of_its_own():
         ("UrlTtlSeconds", "URL_TTL_SECONDS"),
     ],
 )
-def test_settings_accept_what_the_template_does_and_no_more(parameter, variable):
+def test_settings_and_template_accept_the_same_range(parameter, variable):
     bounds = PARAMETERS[parameter]
     accepted = {
         value
@@ -361,10 +458,10 @@ def test_settings_accept_what_the_template_does_and_no_more(parameter, variable)
 
 
 def settings_accept(changes: Mapping[str, str]) -> bool:
-    """Whether Settings take these values; the default is kept below the maximum."""
+    """Return whether Settings accept these values; the default is below the maximum."""
     try:
         Settings.from_env({**ENVIRONMENT, "DEFAULT_EXPIRATION_HOURS": "1", **changes})
-    except Exception:  # noqa: BLE001  any refusal is one
+    except Exception:  # noqa: BLE001  every error is a refusal
         return False
     return True
 
@@ -372,10 +469,10 @@ def settings_accept(changes: Mapping[str, str]) -> bool:
 # ------------------------------------------------------------------- the deployment
 
 
-def test_every_parameter_is_described_and_asked_for_in_order():
+def test_every_parameter_is_described_and_listed_in_order():
     groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    asked = [name for group in groups for name in group["Parameters"]]
-    assert asked == list(PARAMETERS)
+    listed = [name for group in groups for name in group["Parameters"]]
+    assert listed == list(PARAMETERS)
     assert all(parameter["Description"] for parameter in PARAMETERS.values())
 
 
@@ -384,7 +481,10 @@ STAGES = ["default", "dev", "staging", "prod"]
 
 
 def overrides(stage: str, command: str) -> dict[str, str] | None:
-    """The parameters that a command of a stage sets; guided answers are one text."""
+    """Return the parameters that a command of a stage sets, or None.
+
+    `sam deploy --guided` saves them as one string.
+    """
     parameters = SAMCONFIG[stage].get(command, {}).get("parameters", {})
     found = parameters.get("parameter_overrides")
     pairs = shlex.split(found) if isinstance(found, str) else found
@@ -420,7 +520,7 @@ LISTS = sorted(path.stem for path in (ROOT / "requirements").glob("*.in"))
 
 
 def pins(name: str) -> dict[str, str]:
-    """Versions in one of the lists, by the one spelling of a name (PEP 503)."""
+    """Return the versions in one of the lists, by normalized name (PEP 503)."""
     found = re.findall(
         r"^([\w.-]+)(?:\[\w+\])?==([\w.]+)", read(f"requirements/{name}"), re.MULTILINE
     )
@@ -428,7 +528,7 @@ def pins(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_is_pinned_with_hashes_and_without_addresses(name):
+def test_a_list_is_pinned_with_hashes_and_without_urls(name):
     text = read(f"requirements/{name}.txt")
     assert "://" not in text
     for entry in re.split(r"\n(?=[\w])", text.split("make requirements\n")[1]):
@@ -449,7 +549,7 @@ def test_development_uses_the_versions_of_the_layer():
     assert link.resolve() == ROOT / "requirements/layer.txt"
 
 
-def test_the_layer_leaves_out_what_lambda_brings():
+def test_the_layer_leaves_out_what_lambda_provides():
     names = pins("layer.txt").keys()
     assert names
     assert not names & {"boto3", "botocore", "s3transfer", "urllib3"}

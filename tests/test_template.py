@@ -1,4 +1,4 @@
-"""What the template promises: rights, limits, versions, alarms."""
+"""The promises of the template: rights, limits, versions, alarms."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ DBI_RESOURCE_ID = ["Database", "DbiResourceId"]
 
 
 def policy_actions(properties: Mapping[str, Any]) -> set[str]:
-    """The actions of a function's policies."""
+    """Return the actions of a function's policies."""
     allowed = set()
     for policy in properties["Policies"]:
         for statement in policy["Statement"]:
@@ -31,7 +31,7 @@ def policy_actions(properties: Mapping[str, Any]) -> set[str]:
 
 
 def names_in(value: Any) -> Iterator[str]:
-    """The parameters and resources that a value refers to."""
+    """Yield the parameters and resources that a value refers to."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "Ref":
@@ -56,14 +56,14 @@ def names_in(value: Any) -> Iterator[str]:
 # ------------------------------------------------------------------------- images
 
 
-def test_the_lifecycle_rule_outlasts_the_longest_code():
+def test_the_lifecycle_rule_is_longer_than_the_longest_code():
     rules = RESOURCES["QrBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     days = [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule]
     longest = PARAMETERS["MaxExpirationHours"]["MaxValue"]
     assert [day * 24 > longest for day in days] == [True]
 
 
-def test_the_bucket_accepts_signatures_as_long_as_urls_live():
+def test_the_bucket_accepts_signatures_until_urls_expire():
     statements = RESOURCES["QrBucketPolicy"]["Properties"]["PolicyDocument"]
     ages = [
         int(statement["Condition"]["NumericGreaterThan"]["s3:signatureAge"])
@@ -83,10 +83,11 @@ def test_the_bucket_is_private_encrypted_and_keeps_no_versions():
     }
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
-    assert "VersioningConfiguration" not in bucket  # erased is gone
+    # An erased image must not be recoverable.
+    assert "VersioningConfiguration" not in bucket
 
 
-def test_the_bucket_is_reached_by_tls_only():
+def test_the_bucket_requires_tls():
     policy = RESOURCES["QrBucketPolicy"]["Properties"]
     assert policy["Bucket"] == {"Ref": "QrBucket"}
     (statement,) = [
@@ -105,7 +106,7 @@ def test_the_bucket_is_reached_by_tls_only():
 # ------------------------------------------------------------------------- rights
 
 
-def test_no_function_may_do_more_than_its_task():
+def test_no_function_has_more_rights_than_it_needs():
     assert {name: policy_actions(each) for name, each in FUNCTIONS.items()} == {
         "GenerateFunction": {
             "s3:PutObject",
@@ -119,7 +120,7 @@ def test_no_function_may_do_more_than_its_task():
     }
 
 
-def test_no_function_may_touch_a_resource_of_another_stack():
+def test_no_function_may_access_a_resource_of_another_stack():
     for function in FUNCTIONS.values():
         for policy in function["Policies"]:
             for statement in policy["Statement"]:
@@ -127,13 +128,13 @@ def test_no_function_may_touch_a_resource_of_another_stack():
                 for each in resources if isinstance(resources, list) else [resources]:
                     text = each["Fn::Sub"]
                     arn = text if isinstance(text, str) else text[0]
-                    # Partition, region and account are those of every stack.
+                    # Partition, region and account are the same for every stack.
                     resource = re.sub(r"\$\{AWS::\w+\}", "", arn).split(":", 5)[-1]
                     assert "${" in resource, statement["Sid"]
 
 
-def test_functions_may_enter_the_very_database_that_their_url_names():
-    """The proxy in `prod`, as `make rehearse` proves; everywhere else the instance."""
+def test_functions_may_connect_to_the_database_of_their_url():
+    """Check the instance; `make rehearse` proves it for the proxy in `prod`."""
     environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     stage, _, address = environment["DATABASE_URL"]["Fn::Sub"][1]["Host"]["Fn::If"]
     assert (stage, set(names_in(address))) == ("IsProd", {"Database"})
@@ -148,7 +149,7 @@ def test_functions_may_enter_the_very_database_that_their_url_names():
         assert (stage, database) == ("IsProd", {"Fn::GetAtt": DBI_RESOURCE_ID})
 
 
-def test_no_trace_holds_the_id_of_a_code():
+def test_no_trace_contains_the_id_of_a_code():
     assert RESOURCES["Api"]["Properties"]["TracingEnabled"] is False
     assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
 
@@ -166,7 +167,7 @@ def test_only_generate_needs_an_api_key():
 # ----------------------------------------------------------------------- database
 
 
-def test_nobody_enters_the_database_with_a_password():
+def test_the_database_has_no_passwords():
     database = RESOURCES["Database"]["Properties"]
     assert database["MasterUserAuthenticationType"] == "iam-db-auth"
     assert database["EnableIAMDatabaseAuthentication"] is True
@@ -197,7 +198,7 @@ def test_the_log_of_the_database_goes_to_the_group_with_retention():
     assert RESOURCES["Database"]["DependsOn"] == "DatabaseLogs"
 
 
-def test_migrations_are_applied_before_a_function_takes_traffic():
+def test_migrations_are_applied_before_a_function_gets_traffic():
     newest = max((ROOT / "functions/migrate/migrations").glob("*.sql")).name
     assert int(RESOURCES["Schema"]["Properties"]["SchemaVersion"]) == int(newest[:4])
     for name in FUNCTIONS.keys() - {"MigrateFunction"}:
@@ -219,8 +220,8 @@ def test_every_function_behind_the_api_is_published():
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_whatever_changes_the_environment_publishes_a_version(name):
-    """An alias keeps the environment of its version: a change needs a new one."""
+def test_a_change_of_the_environment_publishes_a_version(name):
+    """Require a new version, because an alias keeps the environment of its version."""
     environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     # The proxy and the user change only together with the database and the cache.
     used = set(names_in(environment)) - {"AWS::StackName", "DatabaseProxy", "CacheUser"}
@@ -252,18 +253,18 @@ def test_every_log_group_has_retention():
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_told_described_and_explained(name):
+def test_an_alarm_is_sent_described_and_documented(name):
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
     assert alarm["AlarmDescription"]
     assert f"\n### {name}\n" in read("docs/operations.md")
 
 
-def test_no_alarm_is_explained_that_does_not_exist():
-    explained = re.findall(
+def test_only_existing_alarms_are_documented():
+    documented = re.findall(
         r"^### (\w+Alarm)$", read("docs/operations.md"), re.MULTILINE
     )
-    assert sorted(explained) == sorted(ALARMS)
+    assert sorted(documented) == sorted(ALARMS)
 
 
 def test_alarms_and_dashboard_show_metrics_that_exist():
@@ -282,13 +283,13 @@ def test_alarms_and_dashboard_show_metrics_that_exist():
     assert shown <= emitted
 
 
-def test_the_connections_alarm_rings_before_none_is_left():
+def test_the_connections_alarm_starts_at_80_percent():
     parameters = RESOURCES["DatabaseParameters"]["Properties"]["Parameters"]
     threshold = ALARMS["DatabaseConnectionsAlarm"]["Threshold"]
     assert threshold == 0.8 * int(parameters["max_connections"])
 
 
-def test_a_cleanup_is_missed_only_when_two_were_due():
+def test_the_missing_cleanup_alarm_waits_for_two_runs():
     pattern = re.compile(PARAMETERS["CleanupSchedule"]["AllowedPattern"])
     assert pattern.fullmatch("rate(1 hour)")
     assert not pattern.fullmatch("rate(2 hours)")

@@ -1,4 +1,4 @@
-"""The hourly cleanup of expired codes; also invoked by hand, with any event."""
+"""The hourly cleanup of expired codes; it can be invoked by hand, with any event."""
 
 from dataclasses import asdict
 from functools import cache
@@ -21,7 +21,7 @@ def cleaner() -> Cleaner:
 
 
 def clean_up(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return what this run did, and what it left: see Report."""
+    """Erase expired codes and return the Report of this run as a dict."""
     report = cleaner().clean_up(lambda: context.get_remaining_time_in_millis() / 1000)
     return asdict(report)
 

@@ -1,4 +1,4 @@
-"""POST /generate: makes a code, or replays the one that its Idempotency-Key made."""
+"""POST /generate: creates a code, or replays the answer to its Idempotency-Key."""
 
 from functools import cache
 from http import HTTPStatus
@@ -25,9 +25,9 @@ def generator() -> CodeGenerator:
 
 @app.post("/generate")
 def generate() -> Response[str]:
-    """201 with the id of the code and the moment at which it expires.
+    """Return 201 with the id of the code and when it expires.
 
-    With `?dry_run=true` nothing is stored: 200 with what the image would be.
+    With `?dry_run=true`, store nothing and return 200 with properties of the image.
     """
     event = app.current_event
     key = event.headers.get("Idempotency-Key")

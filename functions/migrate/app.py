@@ -1,7 +1,7 @@
-"""Applies the migrations of this folder, with the rights of the database's admin.
+"""The migrations of this folder, applied with the rights of the database's admin.
 
-Invoked by hand with any event, and by CloudFormation, as the resource Custom::Schema,
-between the database and the functions that need the schema.
+Invoked by hand with any event, and by CloudFormation as the resource Custom::Schema:
+after the database exists, and before the functions that need the schema.
 """
 
 from contextlib import closing
@@ -18,20 +18,20 @@ FOLDER = Path(__file__).parent / "migrations"
 
 
 def migrate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The names of the migrations applied now, and the version of the schema.
+    """Apply missing migrations; return their names and the version of the schema.
 
-    Raises MigrationError when CloudFormation asks for another version than the newest
-    of the folder: a template that was forgotten.
+    Raises MigrationError if CloudFormation requests another version than the newest in
+    the folder: SchemaVersion was not raised in the template.
     """
     if leaves_alone(event):
         return {"applied": []}
     wanted = migrations.load(FOLDER)
     newest = wanted[-1].version
     if "ResponseURL" in event:
-        asked = _version(event["ResourceProperties"])
-        if asked != newest:
+        requested = _version(event["ResourceProperties"])
+        if requested != newest:
             raise migrations.MigrationError(
-                f"SchemaVersion is {asked}, but the newest migration is {newest}"
+                f"SchemaVersion is {requested}, but the newest migration is {newest}"
             )
 
     def seconds_left() -> float:
@@ -47,10 +47,10 @@ def migrate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def leaves_alone(event: dict[str, Any]) -> bool:
-    """Whether CloudFormation deletes the stack, or goes back to an earlier version.
+    """Return whether CloudFormation deletes the stack or restores an earlier version.
 
-    Neither touches the schema, which earlier code can work with, and neither may fail
-    because the database or a migration did.
+    Neither changes the schema, because earlier code works with a later schema. Neither
+    may fail because the database or a migration failed.
     """
     match event.get("RequestType"):
         case "Delete":
@@ -62,7 +62,7 @@ def leaves_alone(event: dict[str, Any]) -> bool:
 
 
 def _version(properties: dict[str, Any]) -> int:
-    """The SchemaVersion, which CloudFormation makes text of; 0 when it is no number."""
+    """Return the SchemaVersion, which CloudFormation sends as text; 0 if no number."""
     version = str(properties.get("SchemaVersion"))
     return int(version) if version.isdecimal() else 0
 

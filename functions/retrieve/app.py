@@ -27,7 +27,7 @@ def retriever() -> Retriever:
 
 @app.get("/retrieve/{qr_id}")
 def retrieve() -> Response[str]:
-    """200 with the URL of the image; 302 to it where an image is asked for."""
+    """Return 200 with the URL of the image, or 302 to it if an image is requested."""
     code = retriever().retrieve(app.current_event.path_parameters["qr_id"])
     body = {
         "qr_code": code.url,
@@ -42,7 +42,7 @@ def retrieve() -> Response[str]:
 
 @app.get("/health")
 def health() -> Response[str]:
-    """200 when codes can be retrieved; the cache may be away."""
+    """Return 200 if codes can be retrieved, even if the cache is unavailable."""
     return http.respond(HTTPStatus.OK, retriever().health())
 
 

@@ -1,7 +1,7 @@
-"""A fresh clone of this repository's last commit, used as a newcomer uses it.
+"""A fresh clone of this repository's last commit, used as a new user does.
 
-Home and pip cache are empty, and the environment holds what a shell needs to reach the
-package index, no more. Only the commands of the README are run.
+Home and pip cache are empty. The environment contains only what a shell needs to reach
+the package index. The tests run only commands of the README.
 """
 
 import json
@@ -24,7 +24,7 @@ NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
 
 @pytest.fixture
 def measured(record_property):
-    """Takes a line for the summary."""
+    """Return a function that adds a line to the summary."""
     return lambda line: record_property("measured", line)
 
 
@@ -37,7 +37,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 class Clone:
-    """The clone; `started` is what each `make run` took, in seconds."""
+    """A clone; `started` is the start-up time of each `make run`, in seconds."""
 
     def __init__(self, folder):
         self.folder = folder / "service"
@@ -62,7 +62,7 @@ class Clone:
         }
 
     def make(self, *arguments):
-        """Runs `make` to its end; returns what it printed on standard output."""
+        """Run `make` to its end; return its standard output."""
         done = subprocess.run(
             ["make", "--silent", *arguments],
             cwd=self.folder,
@@ -76,7 +76,7 @@ class Clone:
         return done.stdout
 
     def run(self):
-        """`make run`, until it says that it serves."""
+        """Start `make run`; wait until it reports that it serves."""
         begin = time.monotonic()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -94,7 +94,7 @@ class Clone:
 
     @property
     def try_line(self):
-        """The working command that `make run` prints."""
+        """The example command that `make run` prints."""
         lines = self.log.read_text().splitlines()
         return next((line[5:] for line in lines if line.startswith("Try: ")), "")
 
@@ -107,12 +107,12 @@ class Clone:
         return json.loads((self.folder / ".local" / "processes.json").read_text())
 
     def family(self):
-        """Every process of the launcher, itself included."""
+        """Return the ids of the launcher and of its processes."""
         launcher = self.processes["launcher"]
         return [launcher, *descendants(launcher)]
 
     def end(self, how):
-        """Sends a signal to the launcher; returns the pids that outlived it."""
+        """Send a signal to the launcher; return the pids that still run after it."""
         family = self.family()
         self.earlier_logs += self._logs()
         os.kill(family[0], how)
@@ -133,7 +133,7 @@ class Clone:
         return json.loads((self.folder / ".local" / "env.json").read_text())
 
     def query(self, statement, *parameters):
-        """Rows, as the database's admin sees them."""
+        """Return rows, as the database's admin sees them."""
         url = self.variables()["MigrateFunction"]["DATABASE_URL"]
         return query(url, statement, *parameters)
 
@@ -141,7 +141,7 @@ class Clone:
         return redis.Redis(port=self.processes["Valkey"]["port"])
 
     def logs(self):
-        """All that servers and functions wrote, and the terminal showed, so far."""
+        """Return all logs so far: of servers and functions, and of the terminal."""
         return self.earlier_logs + self._logs()
 
     def _logs(self):

@@ -1,4 +1,4 @@
-"""The engine's promises at the size of the promise; `make test` has samples of them."""
+"""The engine's promises in full; `make test` checks samples of them."""
 
 from itertools import product
 
@@ -11,7 +11,7 @@ from tests.support.scanners import needs_zbar
 from tests.support.symbols import random_text, stock_rows
 
 
-def test_5000_random_texts_are_those_of_the_standard_package(measured):
+def test_5000_random_texts_match_the_standard_package(measured):
     for seed in range(5000):
         data, level = random_text(seed)
         symbol = encode(data, level)
@@ -21,7 +21,7 @@ def test_5000_random_texts_are_those_of_the_standard_package(measured):
 
 @needs_zbar
 def test_every_style_is_read_at_every_level_of_many_versions(measured):
-    """Accepted, which is to say read by zxing-cpp, and read by zbar as well."""
+    """Read each image with zbar; zxing-cpp has read every image that is accepted."""
     count = 0
     for version, level in product((1, 2, 6, 7, 10, 14, 21, 27, 32, 40), LEVELS):
         most = (capacity(version, level) - 4 - (8 if version < 10 else 16)) // 8
@@ -49,7 +49,7 @@ def test_every_style_is_read_at_every_level_of_many_versions(measured):
 
 
 @needs_zbar
-def test_1000_random_requests_with_a_logo_are_read_or_told_what_fits(measured):
+def test_1000_random_logos_are_read_or_refused_with_a_size_that_fits(measured):
     failures, outcomes = [], []
     for seed in range(1000):
         try:
@@ -58,7 +58,7 @@ def test_1000_random_requests_with_a_logo_are_read_or_told_what_fits(measured):
             failures.append(seed)
     measured(
         f"1,000 logos: {outcomes.count(True)} read by two scanners, "
-        f"{outcomes.count(False)} refused with a size that was, "
+        f"{outcomes.count(False)} refused with a size that was read, "
         f"{outcomes.count(None)} texts too long, {len(failures)} failures"
     )
     assert not failures

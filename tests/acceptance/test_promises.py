@@ -1,4 +1,4 @@
-"""What the service promises, shown in order on the running system of a newcomer."""
+"""The promises of the service, checked in order on the system of a new user."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.support.logos import data_url, letter
 from tests.support.scanners import needs_zbar, picture, zbar_reads
 
 DATA = "https://example.com/acceptance"
-SECRETS = {DATA}  # what no log may hold; the tests add to it
+SECRETS = {DATA}  # no log may contain these; the tests add more
 LOGO = data_url(letter())
 STYLES = {
     "svg": {"format": "svg"},
@@ -35,7 +35,7 @@ STYLES = {
 
 
 def call(url, body=None, **headers):
-    """Status, headers and body."""
+    """Return status, headers and body."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     answer = http.call("GET" if body is None else "POST", url, body, named)
     return answer.status, answer.headers, answer.body
@@ -56,7 +56,7 @@ def retrieve(running, qr_id):
 
 
 def let_expire(running, qr_id, seconds):
-    """Shortens a code's life; both the database and the cache learn of it."""
+    """Make a code expire in `seconds`; remove it from the cache."""
     moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
     running.query(
         "UPDATE qr_codes SET created_at = '2020-01-01', expires_at = %s WHERE id = %s",
@@ -68,7 +68,7 @@ def let_expire(running, qr_id, seconds):
 
 
 def objects(running):
-    """The ids of the codes whose image is in the bucket."""
+    """Return the ids of the codes whose image is in the bucket."""
     folder = running.folder / ".local" / "s3" / "objects"
     return {path.stem for path in folder.rglob("codes/*.png")}
 
@@ -79,14 +79,14 @@ def test_make_run_serves_within_3_minutes_with_an_empty_pip_cache(clone, measure
     assert clone.started[-1] < 180
 
 
-def test_from_the_second_start_it_serves_within_10_seconds(running, measured):
+def test_a_second_start_serves_within_10_seconds(running, measured):
     assert running.end(signal.SIGTERM) == []
     running.run()
     measured(f"second make run: {running.started[-1]:.1f} s")
     assert running.started[-1] < 10
 
 
-def test_the_curl_that_make_run_prints_makes_a_code(running):
+def test_the_curl_that_make_run_prints_creates_a_code(running):
     answer = subprocess.run(
         f"{running.try_line} --silent --show-error --write-out '\n%{{http_code}}'",
         shell=True,
@@ -97,11 +97,11 @@ def test_the_curl_that_make_run_prints_makes_a_code(running):
     ).stdout
     body, status = answer.rsplit("\n", 1)
     assert status == "201"
-    made = json.loads(body)
-    assert str(uuid.UUID(made["qr_id"])) == made["qr_id"]
-    life = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
+    created = json.loads(body)
+    assert str(uuid.UUID(created["qr_id"])) == created["qr_id"]
+    life = datetime.fromisoformat(created["expires_at"]) - datetime.now(UTC)
     assert timedelta(hours=23, minutes=59) < life <= timedelta(hours=24)
-    assert made["expires_at"].endswith("Z")
+    assert created["expires_at"].endswith("Z")
 
 
 @needs_zbar
@@ -121,7 +121,7 @@ def test_an_image_tag_is_redirected(running):
     assert read(call(headers["Location"])[2]).payload == DATA.encode()
 
 
-def test_a_changed_signature_another_object_and_an_old_url_are_refused(running):
+def test_a_changed_a_foreign_and_an_expired_url_are_refused(running):
     one, other = generate(running), generate(running)
     let_expire(running, one, 4)
     url = retrieve(running, one)[2]["qr_code"]
@@ -134,36 +134,36 @@ def test_a_changed_signature_another_object_and_an_old_url_are_refused(running):
 
 @needs_zbar
 @pytest.mark.parametrize("name", STYLES)
-def test_a_style_is_made_fetched_and_read_by_two_scanners(running, name):
+def test_a_styled_image_is_read_by_two_scanners(running, name):
     body = {"data": DATA, **STYLES[name]}
     status, headers, answer = call(f"{running.url}/generate", body)
     assert status == 201, answer
-    made = json.loads(answer)
+    created = json.loads(answer)
     _, _, found = call(running.url + headers["Location"])
     status, headers, image = call(json.loads(found)["qr_code"])
     kinds = {"png": "image/png", "svg": "image/svg+xml"}
-    assert (status, headers["Content-Type"]) == (200, kinds[made["format"]])
+    assert (status, headers["Content-Type"]) == (200, kinds[created["format"]])
     assert read(image).payload == zbar_reads(image) == DATA.encode()
-    if made["format"] == "png":
-        assert picture(image).width == made["width"]
+    if created["format"] == "png":
+        assert picture(image).width == created["width"]
 
 
-def test_a_dry_run_answers_the_same_and_makes_no_code(running):
+def test_a_dry_run_answers_the_same_and_creates_no_code(running):
     body = {"data": DATA, "logo": LOGO}
     before = running.query("SELECT count(*) FROM qr_codes")
     began = time.monotonic()
     status, _, answer = call(f"{running.url}/generate?dry_run=true", body)
     assert time.monotonic() - began < 5
     assert status == 200
-    told = json.loads(answer)
-    assert told["scans"] is True
+    dry_run = json.loads(answer)
+    assert dry_run["scans"] is True
     assert running.query("SELECT count(*) FROM qr_codes") == before
-    made = json.loads(call(f"{running.url}/generate", body)[2])
-    assert made.items() >= {k: v for k, v in told.items() if k in made}.items()
+    created = json.loads(call(f"{running.url}/generate", body)[2])
+    assert created.items() >= {k: v for k, v in dry_run.items() if k in created}.items()
 
 
 @pytest.mark.parametrize("cache", ["warm", "cold"])
-def test_what_has_expired_is_410_at_once(running, cache):
+def test_an_expired_code_is_410_at_once(running, cache):
     qr_id = generate(running)
     let_expire(running, qr_id, 3)
     if cache == "warm":
@@ -176,7 +176,7 @@ def test_what_has_expired_is_410_at_once(running, cache):
     assert call(f"{running.url}/retrieve/{uuid.uuid4()}")[0] == 404
 
 
-def test_make_cleanup_erases_once_and_the_code_stays_410(running):
+def test_make_cleanup_erases_a_code_once_and_it_stays_410(running):
     qr_id = generate(running)
     assert qr_id in objects(running)
     let_expire(running, qr_id, 0)
@@ -191,7 +191,7 @@ def test_make_cleanup_erases_once_and_the_code_stays_410(running):
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
-def test_without_the_cache_nothing_fails_and_nothing_is_slow(running, fault, measured):
+def test_without_the_cache_requests_succeed_without_delay(running, fault, measured):
     qr_id = generate(running)
 
     def timed(rounds):
@@ -222,9 +222,9 @@ def test_without_the_cache_nothing_fails_and_nothing_is_slow(running, fault, mea
     assert slowest - usual < 0.3
 
 
-def test_without_the_database_503_and_after_its_return_everything(running):
+def test_requests_are_503_until_the_database_is_back(running):
     cached = generate(running)
-    with running.cache() as cache:  # it may just have been passed over
+    with running.cache() as cache:  # it may have been skipped a moment ago
         kept = f"qr:{cached}"
         assert wait_until(
             lambda: retrieve(running, cached)[0] == 200 and cache.exists(kept), 10
@@ -245,37 +245,37 @@ def test_without_the_database_503_and_after_its_return_everything(running):
     assert running.processes["API"]["pid"] in family
 
 
-def test_50_simultaneous_posts_with_one_key_make_one_code_and_one_object(running):
+def test_50_simultaneous_posts_with_one_key_create_one_code(running):
     key = f"acceptance {uuid.uuid4()}"
     SECRETS.add(key)
     before = objects(running)
     with ThreadPoolExecutor(50) as pool:
-        made = list(
+        created = list(
             pool.map(lambda _: generate(running, Idempotency_Key=key), range(50))
         )
-    assert len(set(made)) == 1
+    assert len(set(created)) == 1
     rows = running.query(
         "SELECT id, object_key FROM qr_codes WHERE idempotency_key = %s", key
     )
-    assert rows == [(made[0], f"codes/{made[0]}.png")]
-    assert objects(running) - before == {made[0]}
+    assert rows == [(created[0], f"codes/{created[0]}.png")]
+    assert objects(running) - before == {created[0]}
 
 
 @pytest.mark.parametrize(
-    ("function", "event", "told"),
+    ("function", "event", "member"),
     [
         ("generate", "url", "statusCode"),
         ("retrieve", "json", "statusCode"),
         ("cleanup", "scheduled", "erased"),
     ],
 )
-def test_make_invoke_prints_the_handlers_json(running, function, event, told):
+def test_make_invoke_prints_the_handlers_json(running, function, event, member):
     printed = running.make("invoke", f"FUNCTION={function}", f"EVENT={event}")
-    assert told in json.loads(printed)
+    assert member in json.loads(printed)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_launcher_and_every_code_does(running, how):
+def test_ending_the_launcher_ends_all_processes_and_loses_no_code(running, how):
     qr_id = generate(running)
     assert running.end(how) == []
     running.run()
@@ -284,7 +284,7 @@ def test_no_process_outlives_the_launcher_and_every_code_does(running, how):
     assert read(call(answer["qr_code"])[2]).payload == DATA.encode()
 
 
-def test_no_log_holds_a_payload_a_key_or_a_signed_url(running):
+def test_no_log_contains_a_payload_a_key_or_a_signed_url(running):
     variables = running.variables()
     settings = variables["Parameters"] | variables["MigrateFunction"]
     secrets = SECRETS | {settings["AWS_SECRET_ACCESS_KEY"], settings["DATABASE_URL"]}
@@ -292,5 +292,5 @@ def test_no_log_holds_a_payload_a_key_or_a_signed_url(running):
     logs = running.logs()
     assert len(secrets) > 5
     requests = sum(text.count('"route":"POST /generate"') for text in logs)
-    assert requests > 100, "the functions' own lines are among them"
+    assert requests > 100, "the logs contain the lines of the functions"
     assert not {secret for text in logs for secret in secrets if secret in text}

@@ -1,4 +1,4 @@
-"""The system of `make sam-local`, started once, and calls of its functions by event."""
+"""The system of `make sam-local`, started once, and the answers to all events."""
 
 import gc
 import json
@@ -19,27 +19,27 @@ from tests.support.database import query
 from tests.support.examples import ALL, CONTAINER_DATA, RETRIEVED
 from tests.support.launcher import Launcher
 
-AT_ONCE = 3  # `sam local invoke`s, each of which takes most of a processor
+AT_ONCE = 3  # each `sam local invoke` uses most of a processor
 
 
 def pytest_sessionstart():
-    """Without an engine there is one thing to say, not one for each test."""
+    """Exit with one message, not one per test, if there is no container engine."""
     refusal = ""
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
         try:
             engine().close()
         except LocalError as error:
             refusal = str(error)
-        gc.collect()  # docker's client leaves a socket open where nobody answers
+        gc.collect()  # docker's client leaves a socket open if no engine answers
     if refusal:
         pytest.exit(refusal, 1)
 
 
 class SamLocal(Launcher):
-    """`python -m local sam-local` over a state folder."""
+    """`python -m local sam-local` with a state folder."""
 
     def command(self, *arguments):
-        # The same in every other respect.
+        # All other commands are the same.
         known = {"run": "sam-local"}
         return super().command(*(known.get(each, each) for each in arguments))
 
@@ -52,7 +52,7 @@ class SamLocal(Launcher):
         return ContainerAPI(self.state)
 
     def invoke(self, event):
-        """Standard output and error of `sam local invoke`; its status is no help."""
+        """Return the output and errors of `sam local invoke`; ignore its exit code."""
         function, path = event.split("/")[0], EVENTS / f"{event}.json"
         done = subprocess.run(
             self.api.sam("invoke", find_function(function), "--event", str(path)),
@@ -65,19 +65,19 @@ class SamLocal(Launcher):
         return done.stdout, done.stderr
 
     def answer(self, event):
-        """The function's JSON answer to one of the example events."""
-        answer, said = self.invoke(event)
-        assert answer, said
+        """Return the function's JSON answer to an example event."""
+        answer, errors = self.invoke(event)
+        assert answer, errors
         return json.loads(answer)
 
     def query(self, statement, *parameters):
-        """Rows, as the database's admin sees them."""
+        """Return rows, as the database's admin sees them."""
         variables = json.loads((self.state / "env.json").read_text())
         url = variables["MigrateFunction"]["DATABASE_URL"]
         return query(url, statement, *parameters)
 
     def containers(self):
-        """The attributes of its containers, by name of the function."""
+        """Return the attributes of its containers, by function name."""
         ours = {"label": f"{LABEL}={self.state}"}
         client = engine()
         found = client.containers.list(all=True, filters=ours)
@@ -88,7 +88,7 @@ class SamLocal(Launcher):
 @pytest.fixture(scope="session")
 def sam_local(tmp_path_factory):
     launcher = SamLocal(tmp_path_factory.mktemp("sam-local"))
-    launcher.api.build()  # however long the image and the first build take
+    launcher.api.build()  # no time limit: image and first build can take minutes
     launcher.start()
     try:
         yield launcher
@@ -99,15 +99,15 @@ def sam_local(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def answer_of(sam_local):
-    """Answers of all example events, as a function of their names."""
+    """Return a function from the name of an example event to its answer."""
     code = post(f"{sam_local.url}/generate", {"data": CONTAINER_DATA}).json["qr_id"]
     sam_local.query("UPDATE qr_codes SET id = %s WHERE id = %s", RETRIEVED, code)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = dict(zip(ALL, pool.map(sam_local.invoke, ALL), strict=True))
 
     def answer_of(event):
-        answer, said = results[event]
-        assert answer, said
+        answer, errors = results[event]
+        assert answer, errors
         return json.loads(answer)
 
     return answer_of

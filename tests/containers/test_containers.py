@@ -16,14 +16,14 @@ from tests.support.examples import ALL, CONTAINER_DATA, RETRIEVED, STATUS
 @pytest.mark.parametrize(
     "event", [e for e in ALL if e.startswith(("generate/", "retrieve/"))]
 )
-def test_an_example_event_is_answered_as_it_says(answer_of, event):
+def test_an_example_event_gets_the_expected_status(answer_of, event):
     answer = answer_of(event)
     assert answer["statusCode"] == STATUS[event], answer
 
 
-def test_the_events_that_make_codes_made_them(sam_local, answer_of):
-    made = [json.loads(answer_of(e)["body"]) for e in ALL if STATUS.get(e) == 201]
-    ids = [code["qr_id"] for code in made]
+def test_every_event_with_201_stored_a_code(sam_local, answer_of):
+    created = [json.loads(answer_of(e)["body"]) for e in ALL if STATUS.get(e) == 201]
+    ids = [code["qr_id"] for code in created]
     assert len(set(ids)) == len(ids) > 8
     (known,) = sam_local.query(
         "SELECT count(*) FROM qr_codes WHERE id::text = ANY(%s)", ids
@@ -31,7 +31,7 @@ def test_the_events_that_make_codes_made_them(sam_local, answer_of):
     assert known == (len(ids),)
 
 
-def test_the_event_of_retrieve_leads_to_the_image(answer_of):
+def test_the_retrieve_events_lead_to_the_image(answer_of):
     url = json.loads(answer_of("retrieve/json")["body"])["qr_code"]
     location = answer_of("retrieve/redirect")["multiValueHeaders"]["Location"][0]
     for each in (url, location):
@@ -39,25 +39,25 @@ def test_the_event_of_retrieve_leads_to_the_image(answer_of):
 
 
 @pytest.mark.parametrize("event", ["cleanup/manual", "cleanup/scheduled"])
-def test_the_events_of_cleanup_report_what_was_done(answer_of, event):
+def test_the_cleanup_events_return_a_report(answer_of, event):
     answer = answer_of(event)
     assert (answer["erased"], answer["failed"], answer["remaining"]) == (0, 0, 0)
 
 
-def test_the_event_of_migrate_finds_nothing_to_do(answer_of):
+def test_the_migrate_event_finds_nothing_to_apply(answer_of):
     assert answer_of("migrate/apply")["applied"] == []
 
 
-def test_a_code_lives_and_is_erased(sam_local):
-    made = post(f"{sam_local.url}/generate", {"data": CONTAINER_DATA})
-    assert made.status == 201
-    qr_id = str(uuid.UUID(made.json["qr_id"]))
+def test_a_code_is_created_retrieved_and_erased(sam_local):
+    created = post(f"{sam_local.url}/generate", {"data": CONTAINER_DATA})
+    assert created.status == 201
+    qr_id = str(uuid.UUID(created.json["qr_id"]))
     retrieve = f"{sam_local.url}/retrieve/{qr_id}"
-    assert made.headers["Location"].endswith(f"/retrieve/{qr_id}")
+    assert created.headers["Location"].endswith(f"/retrieve/{qr_id}")
 
     found = get(retrieve)
     assert found.status == 200
-    assert found.json["expires_at"] == made.json["expires_at"]
+    assert found.json["expires_at"] == created.json["expires_at"]
     signed = found.json["qr_code"]
     url = urllib.parse.urlsplit(signed)
     image = get(signed)
@@ -73,12 +73,12 @@ def test_a_code_lives_and_is_erased(sam_local):
         qr_id,
     )
     assert sam_local.answer("cleanup/manual")["erased"] == 1
-    assert get(signed).status == 404, "the URL is good, the image is gone"
+    assert get(signed).status == 404, "the URL is valid, the image is deleted"
     (row,) = sam_local.query("SELECT data FROM qr_codes WHERE id = %s", qr_id)
     assert row == (None,)
 
 
-def test_what_never_existed_is_404_and_what_is_no_id_400(sam_local):
+def test_an_unknown_id_is_404_and_a_malformed_id_is_400(sam_local):
     unknown = get(f"{sam_local.url}/retrieve/{uuid.uuid4()}")
     assert (unknown.status, unknown.json["code"]) == (404, "not_found")
     invalid = get(f"{sam_local.url}/retrieve/{RETRIEVED.upper()}")
@@ -88,7 +88,7 @@ def test_what_never_existed_is_404_and_what_is_no_id_400(sam_local):
     assert (refused.status, refused.json["code"]) == (400, "unknown_field")
 
 
-def test_containers_have_the_memory_of_the_template_and_share_the_network(sam_local):
+def test_containers_have_the_templates_memory_and_the_hosts_network(sam_local):
     body = {"data": CONTAINER_DATA}
     assert post(f"{sam_local.url}/generate", body).status == 201
     containers = sam_local.containers()
@@ -101,7 +101,7 @@ def test_containers_have_the_memory_of_the_template_and_share_the_network(sam_lo
     assert {c["HostConfig"]["NetworkMode"] for c in containers.values()} == {"host"}
 
 
-def test_no_container_outlives_a_killed_launcher(sam_local):
+def test_a_killed_launcher_leaves_no_container(sam_local):
     assert sam_local.containers()
     family = sam_local.family()
     assert sam_local.end(signal.SIGKILL) == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Starting, stopping and surviving: what `make run` promises of processes and data."""
+"""What `make run` promises about processes and data when it stops and restarts."""
 
 import json
 import os
@@ -16,18 +16,18 @@ ALL_SERVERS = ["PostgreSQL", "Valkey", "S3", "API"]
 
 
 def get(url):
-    """Status and body."""
+    """Return status and body."""
     answer = http.get(url)
     return answer.status, answer.body
 
 
-def make_code(url):
+def create_code(url):
     body = {"data": "https://example.com/lifecycle"}
     return http.post(f"{url}/generate", body).json["qr_id"]
 
 
 def image_of(url, code):
-    """Status and body of the image that retrieve redirects to."""
+    """Return status and body of the image that retrieve redirects to."""
     found = http.get(f"{url}/retrieve/{code}", Accept="image/png")
     assert found.status == 302
     return get(found.headers["Location"])
@@ -39,7 +39,7 @@ def all_gone(pids):
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """A system of this module's own: its tests stop, kill and start it again."""
+    """Yield a system for this module only: its tests stop, kill and restart it."""
     launcher = Launcher(tmp_path_factory.mktemp("own"))
     yield launcher
     launcher.discard()
@@ -50,8 +50,8 @@ def running(own):
     return own.start() if own.ended else own
 
 
-def test_a_code_outlives_sigterm_and_sigkill_but_no_process_does(running):
-    code = make_code(running.url)
+def test_sigterm_and_sigkill_end_every_process_and_lose_no_code(running):
+    code = create_code(running.url)
     image = image_of(running.url, code)
     assert image[0] == 200
     assert image[1].startswith(b"\x89PNG")
@@ -74,14 +74,14 @@ def test_a_code_outlives_sigterm_and_sigkill_but_no_process_does(running):
     assert image_of(running.url, code) == image
 
 
-def test_the_second_launcher_of_a_folder_says_who_serves_it(running):
+def test_a_second_launcher_of_a_folder_names_the_first_one(running):
     second = running.run("run", "--port", "0")
     assert second.returncode == 1
     assert f"Process {running.pid} serves {running.url} already" in second.stderr
     assert get(f"{running.url}/health")[0] == 200
 
 
-def test_a_port_in_use_is_named_with_the_way_out(tmp_path):
+def test_a_port_in_use_is_reported_with_an_alternative(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         launcher = Launcher(tmp_path / "state", port)
@@ -91,14 +91,14 @@ def test_a_port_in_use_is_named_with_the_way_out(tmp_path):
     assert f"make run PORT={port + 1}" in refused.stderr
 
 
-def test_a_killed_database_is_named_and_started_again(running):
+def test_a_killed_database_is_reported_and_restarted(running):
     assert get(f"{running.url}/health")[0] == 200
     killed = running.recorded["PostgreSQL"]["pid"]
     os.kill(killed, signal.SIGKILL)
     assert wait_until(lambda: get(f"{running.url}/health")[0] == 503, 10)
     assert wait_until(lambda: "PostgreSQL is back" in running.output, 30)
     assert "PostgreSQL ended; starting it again in 3 s" in running.output
-    # The same processes of the functions find their way back.
+    # The functions reconnect in the same processes.
     assert get(f"{running.url}/health")[0] == 200
     assert wait_until(lambda: running.recorded["PostgreSQL"]["pid"] != killed, 5)
 
@@ -113,8 +113,8 @@ def test_commands_use_the_running_system_and_print_only_the_answer(running):
     assert json.loads(cleanup.stdout)["erased"] == 0
 
 
-def test_commands_start_what_they_need_and_leave_nothing_behind(running):
-    code = make_code(running.url)
+def test_commands_start_the_servers_they_need_and_stop_them(running):
+    code = create_code(running.url)
     assert running.end(signal.SIGINT) == 0
     event = running.run("invoke", "retrieve", "health")
     assert json.loads(event.stdout)["statusCode"] == 200
@@ -125,15 +125,15 @@ def test_commands_start_what_they_need_and_leave_nothing_behind(running):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("nothing", "url"), "There are: cleanup, generate, migrate, retrieve."),
         (("generate", "nothing"), "There are: base64, "),
     ],
 )
-def test_a_wrong_name_lists_the_right_ones(running, arguments, said):
+def test_an_unknown_name_lists_the_valid_ones(running, arguments, message):
     answer = running.run("invoke", *arguments)
     assert answer.returncode == 1
     assert answer.stdout == ""
-    assert said in answer.stderr
+    assert message in answer.stderr
     assert not (running.state / "logs" / "nothing.log").exists()

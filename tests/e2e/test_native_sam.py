@@ -1,4 +1,4 @@
-"""SAM with native functions; fails when the internals of SAM it replaces change."""
+"""SAM with native functions. It fails if the SAM internals that we replace change."""
 
 import json
 import os
@@ -114,12 +114,14 @@ def toy(tmp_path_factory):
         family = [sam.pid, *descendants(sam.pid)]
         sam.kill()
         sam.wait()
-        assert wait_until(lambda: not any(map(alive, family)), 5), "they outlive SAM"
+        assert wait_until(lambda: not any(map(alive, family)), 5), (
+            "processes of SAM still run"
+        )
     finally:
         kill([sam.pid])
 
 
-def test_a_function_gets_the_layer_and_the_environment_it_was_given(toy):
+def test_a_function_has_its_layer_and_only_its_own_environment(toy):
     status, body = toy.get("/now")
     assert (status, body["shade"]) == (200, "red")
     assert body["env"]["COLOUR"] == "blue"
@@ -128,36 +130,36 @@ def test_a_function_gets_the_layer_and_the_environment_it_was_given(toy):
     assert "HOME" not in body["env"]
 
 
-def test_requests_share_a_bounded_number_of_environments_one_at_a_time(toy):
+def test_requests_share_a_limited_number_of_environments(toy):
     answers = []
-    ask = [
+    threads = [
         threading.Thread(target=lambda: answers.append(toy.get("/slow")))
         for _ in range(3 * MAX_ENVIRONMENTS)
     ]
-    for thread in ask:
+    for thread in threads:
         thread.start()
-    for thread in ask:
+    for thread in threads:
         thread.join()
     assert {status for status, _ in answers} == {200}
     assert 1 < len({body["pid"] for _, body in answers}) <= MAX_ENVIRONMENTS
 
 
-def test_an_edit_is_served_with_the_next_request(toy):
+def test_an_edit_takes_effect_at_the_next_request(toy):
     toy.shade("green")
     assert toy.get("/now")[1]["shade"] == "green"
 
 
-def test_a_runtime_that_died_between_requests_is_replaced(toy):
-    died = toy.get("/now")[1]["pid"]
-    os.kill(died, signal.SIGKILL)
-    wait_until(lambda: not alive(died), 5)
+def test_a_runtime_killed_between_requests_is_replaced(toy):
+    killed = toy.get("/now")[1]["pid"]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: not alive(killed), 5)
     status, body = toy.get("/now")
     assert status == 200
-    assert body["pid"] != died
+    assert body["pid"] != killed
 
 
 @pytest.mark.parametrize(("how", "status"), [("/exit", 500), ("/raise", 502)])
-def test_a_failed_function_is_a_5xx_and_serves_again(toy, how, status):
+def test_a_failed_function_answers_5xx_and_then_works_again(toy, how, status):
     assert toy.get(how)[0] == status
     assert toy.get("/now")[0] == 200
 
@@ -169,7 +171,7 @@ def test_the_templates_timeout_ends_a_function(toy):
     assert toy.get("/now")[0] == 200
 
 
-def test_sam_local_invoke_prints_the_answer_alone(toy, tmp_path):
+def test_sam_local_invoke_prints_only_the_answer(toy, tmp_path):
     (tmp_path / "event.json").write_text('{"path": "/now"}')
     done = subprocess.run(
         toy.command("invoke", "Toy", "--event", str(tmp_path / "event.json")),

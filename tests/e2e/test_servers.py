@@ -1,4 +1,4 @@
-"""The local servers themselves: what they keep, refuse and say."""
+"""The local servers: what they store, refuse and log."""
 
 import socket
 import stat
@@ -38,7 +38,7 @@ def test_a_killed_database_keeps_its_data_and_passwords_and_leaves_no_child(post
     connection.close()
 
 
-def test_the_database_asks_for_a_password_and_shows_no_statement(postgresql):
+def test_the_database_requires_a_password_and_logs_no_statement(postgresql):
     postgresql.start()
     stranger = postgresql.url().replace("qr_app:", "qr_app:not-")
     with pytest.raises(psycopg2.OperationalError, match="password authentication"):
@@ -50,14 +50,14 @@ def test_the_database_asks_for_a_password_and_shows_no_statement(postgresql):
     assert "a payload" not in postgresql.log.read_text()
 
 
-def test_passwords_are_for_the_owners_eyes(postgresql):
+def test_only_the_owner_can_read_the_passwords(postgresql):
     postgresql.prepare()
     kept = postgresql.folder / "passwords.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(postgresql.folder.stat().st_mode) == 0o700
 
 
-def test_a_port_in_use_is_an_error_though_somebody_answers_there(tmp_path):
+def test_a_port_in_use_is_an_error_even_if_a_server_answers(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = Valkey(tmp_path / "valkey", taken.getsockname()[1])
         with pytest.raises(LocalError, match=r"port \d+ is in use"):
@@ -65,7 +65,7 @@ def test_a_port_in_use_is_an_error_though_somebody_answers_there(tmp_path):
     assert not server.running
 
 
-def test_a_server_that_cannot_start_says_why_from_its_log(postgresql):
+def test_a_failed_start_quotes_the_servers_log(postgresql):
     postgresql.data.mkdir(parents=True)
     with pytest.raises(
         LocalError, match=r"(?s)PostgreSQL did not start.*postgresql.conf"
@@ -74,7 +74,7 @@ def test_a_server_that_cannot_start_says_why_from_its_log(postgresql):
     assert not postgresql.running
 
 
-def test_killed_storage_has_its_empty_bucket_back_and_refuses_strangers(tmp_path):
+def test_killed_storage_restores_its_bucket_and_needs_a_signature(tmp_path):
     server = S3(tmp_path / "s3")
     try:
         server.start()
@@ -87,7 +87,7 @@ def test_killed_storage_has_its_empty_bucket_back_and_refuses_strangers(tmp_path
         server.stop()
 
 
-def test_a_free_port_is_given_to_nobody_else_and_a_server_may_listen_there():
+def test_a_free_port_is_returned_once_and_a_server_can_use_it():
     ports = [free_port() for _ in range(500)]
     assert len(set(ports)) == len(ports)
     for port in ports:

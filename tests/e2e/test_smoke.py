@@ -1,4 +1,4 @@
-"""What `make smoke` finds in a service that works, and in one that does not."""
+"""`make smoke` with a service that works, and with faulty ones."""
 
 import json
 import os
@@ -26,10 +26,10 @@ def service(tmp_path_factory):
 
 @pytest.fixture
 def gateway(service):
-    """Stands in front of the service as API Gateway does, and asks for a key.
+    """Yield a proxy that requires a key, as API Gateway does.
 
-    `faults` are answers of its own, by method and path; `open` forgets to ask for a
-    key; `refusals` is how often a good one is refused at first.
+    `faults` are fixed answers by method and path. With `open`, no key is required.
+    `refusals` is how often a valid key is refused at first.
     """
     gateway = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
     gateway.service, gateway.faults = service, {}
@@ -48,7 +48,7 @@ class Gateway(BaseHTTPRequestHandler):
         for (method, path), fault in self.server.faults.items():
             if method == self.command and self.path.startswith(path):
                 return self.answer(*fault)
-        return self.answer(*self.ask())
+        return self.answer(*self.forward())
 
     def do_POST(self):
         if self.headers["X-Api-Key"] == KEY and self.server.refusals:
@@ -58,7 +58,7 @@ class Gateway(BaseHTTPRequestHandler):
             return self.answer(403, b"{}")
         return self.do_GET()
 
-    def ask(self):
+    def forward(self):
         length = int(self.headers["Content-Length"] or 0)
         body = self.rfile.read(length) if length else None
         answer = call(self.command, self.server.service + self.path, body)
@@ -75,7 +75,7 @@ class Gateway(BaseHTTPRequestHandler):
 
 
 def smoke(url, key=""):
-    """Exit code, what was said, and what was complained of."""
+    """Return the exit code, the output and the error output of `make smoke`."""
     done = subprocess.run(
         [sys.executable, "-m", "checks.smoke", url],
         cwd=ROOT,
@@ -88,29 +88,29 @@ def smoke(url, key=""):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_local_service_works_without_a_key(service):
-    code, said, complained = smoke(service + "/")
-    assert (code, complained) == (0, "")
-    assert said.count("\n  ") == 5
-    assert said.endswith("It works.\n")
+def test_the_local_service_passes_without_a_key(service):
+    code, output, errors = smoke(service + "/")
+    assert (code, errors) == (0, "")
+    assert output.count("\n  ") == 5
+    assert output.endswith("It works.\n")
 
 
-def test_behind_a_gateway_the_key_is_asked_for_and_never_printed(gateway):
-    code, said, complained = smoke(gateway.url, KEY)
-    assert (code, complained) == (0, "")
-    assert "refuses a request without API key" in said
-    assert KEY not in said
-    assert "X-Amz" not in said
+def test_a_gateway_requires_the_key_and_it_is_never_printed(gateway):
+    code, output, errors = smoke(gateway.url, KEY)
+    assert (code, errors) == (0, "")
+    assert "refuses a request without an API key" in output
+    assert KEY not in output
+    assert "X-Amz" not in output
 
 
-def test_a_key_that_the_gateway_does_not_know_yet_is_tried_again(gateway):
+def test_a_key_that_the_gateway_does_not_know_yet_is_retried(gateway):
     gateway.refusals = 1
     assert smoke(gateway.url, KEY)[0] == 0
     assert gateway.refusals == 0
 
 
 @pytest.mark.parametrize(
-    ("fault", "complaint"),
+    ("fault", "error"),
     [
         (
             {("GET", "/health"): (503, PROBLEM)},
@@ -127,31 +127,31 @@ def test_a_key_that_the_gateway_does_not_know_yet_is_tried_again(gateway):
         ),
     ],
 )
-def test_a_fault_is_named_and_ends_it(gateway, fault, complaint):
+def test_a_fault_is_named_and_ends_the_run(gateway, fault, error):
     gateway.faults = fault
-    assert smoke(gateway.url, KEY)[::2] == (1, f"FAILED: {complaint}\n")
+    assert smoke(gateway.url, KEY)[::2] == (1, f"FAILED: {error}\n")
 
 
-def test_a_gateway_that_asks_for_no_key_is_noticed(gateway):
+def test_a_gateway_that_requires_no_key_is_detected(gateway):
     gateway.open = True
-    complaint = "FAILED: POST without a key: 201 instead of 403\n"
-    assert smoke(gateway.url, KEY)[::2] == (1, complaint)
+    error = "FAILED: POST without a key: 201 instead of 403\n"
+    assert smoke(gateway.url, KEY)[::2] == (1, error)
 
 
 @pytest.mark.parametrize("body", [b"no image", (ROOT / "docs/pictures/logo.png")])
-def test_an_image_that_does_not_hold_the_text_is_noticed(gateway, body):
+def test_an_image_without_the_text_is_detected(gateway, body):
     body = body if isinstance(body, bytes) else body.read_bytes()
     found = json.dumps({"qr_code": f"{gateway.url}/image"}).encode()
     gateway.faults = {
         ("GET", "/retrieve"): (200, found),
         ("GET", "/image"): (200, body),
     }
-    code, _, complained = smoke(gateway.url, KEY)
+    code, _, errors = smoke(gateway.url, KEY)
     assert code == 1
-    assert complained == "FAILED: the image does not hold the text that was sent\n"
+    assert errors == "FAILED: the image does not hold the text that was sent\n"
 
 
-def test_an_address_where_nobody_answers_is_said(gateway):
-    code, _, complained = smoke("http://127.0.0.1:1")
+def test_an_address_that_does_not_answer_is_reported(gateway):
+    code, _, errors = smoke("http://127.0.0.1:1")
     assert code == 1
-    assert "GET /health: no answer, " in complained
+    assert "GET /health: no answer, " in errors

@@ -46,7 +46,7 @@ def _schema(servers):
 
 @pytest.fixture
 def functions(servers, _schema, monkeypatch):
-    """Fresh execution environments: nothing is connected yet."""
+    """Yield the functions in fresh execution environments: nothing is connected yet."""
     for name, value in environment(servers).items():
         monkeypatch.setenv(name, value)
     forget()
@@ -56,7 +56,7 @@ def functions(servers, _schema, monkeypatch):
 
 @pytest.fixture
 def database(servers, _schema):
-    """The admin's view of the table, emptied for this test."""
+    """Empty the table; yield a function that runs a statement as the admin."""
     connection = psycopg2.connect(servers.postgresql.url("qr_admin"))
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -73,7 +73,7 @@ def database(servers, _schema):
 
 @pytest.fixture
 def bucket(servers):
-    """The bucket, emptied for this test."""
+    """Yield the bucket, emptied for this test."""
     owned = Bucket(servers.s3)
     owned.empty()
     yield owned

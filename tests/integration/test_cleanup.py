@@ -1,4 +1,4 @@
-"""The end of a code: its image goes, then its data, then its row."""
+"""Cleanup of expired codes: it deletes the image, then the data, then the row."""
 
 import json
 import uuid
@@ -23,9 +23,9 @@ HOUR_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
 @pytest.fixture
 def expired(database, bucket):
-    """Makes `count` expired codes with their objects; returns their ids."""
+    """Return a function that stores expired codes with images and returns their ids."""
 
-    def make(count):
+    def create(count):
         ids = [str(uuid.uuid4()) for _ in range(count)]
         for qr_id in ids:
             bucket.put(f"codes/{qr_id}.png")
@@ -39,11 +39,11 @@ def expired(database, bucket):
             )
         return ids
 
-    return make
+    return create
 
 
 class RefusingDeletion(Deletion):
-    """S3 with objects that cannot be deleted."""
+    """Deletion from an S3 that refuses to delete some objects."""
 
     refused: frozenset[str] = frozenset()
 
@@ -61,13 +61,18 @@ def an_hour():
     return 3600.0
 
 
-def left(report):
-    """The report of a run that left codes of HOUR_AGO; read right after it."""
+def with_backlog(report):
+    """Return a report with the backlog of codes that expired at HOUR_AGO.
+
+    Call it right after the run, because the backlog grows every second.
+    """
     waited = int((datetime.now(UTC) - HOUR_AGO).total_seconds())
     return replace(report, backlog_seconds=pytest.approx(waited, abs=10))
 
 
-def test_image_and_data_go_and_the_code_stays_410(functions, database, bucket, servers):
+def test_image_and_data_are_erased_and_the_code_stays_410(
+    functions, database, bucket, servers
+):
     reply = post_generate(
         functions.generate,
         {"data": "https://example.com/soon-gone"},
@@ -90,47 +95,47 @@ def test_image_and_data_go_and_the_code_stays_410(functions, database, bucket, s
     assert functions.clean_up()["erased"] == 0
 
 
-def test_what_lives_is_left_alone(functions, database, bucket):
+def test_a_code_that_has_not_expired_is_not_erased(functions, database, bucket):
     qr_id = post_generate(functions.generate, {"data": "alive"}).body["qr_id"]
     assert functions.clean_up()["erased"] == 0
     assert get_retrieve(functions.retrieve, qr_id).status == 200
     assert bucket.keys() == {f"codes/{qr_id}.png"}
 
 
-def test_batches_follow_one_another_to_the_end(functions, expired, bucket, database):
+def test_one_run_processes_all_batches(functions, expired, bucket, database):
     expired(25)
     report = cleaner(batch=10).clean_up(an_hour)
     assert report == Report(erased=25, failed=0, purged=0, remaining=0)
     assert bucket.keys() == set()
 
 
-def test_an_undeletable_object_costs_one_try_and_blocks_nothing(
+def test_an_undeletable_object_is_tried_once_and_blocks_no_other(
     functions, expired, bucket, database
 ):
     ids = sorted(expired(12))
     deletion = RefusingDeletion(settings())
     deletion.refused = frozenset(f"codes/{qr_id}.png" for qr_id in ids[:6])
     report = cleaner(deletion, batch=3).clean_up(an_hour)
-    assert report == left(Report(erased=6, failed=6, purged=0, remaining=6))
+    assert report == with_backlog(Report(erased=6, failed=6, purged=0, remaining=6))
     assert bucket.keys() == deletion.refused
     rows = database("SELECT id FROM qr_codes WHERE data IS NOT NULL ORDER BY id")
     assert [qr_id for (qr_id,) in rows] == ids[:6]
     assert cleaner().clean_up(an_hour).erased == 6
 
 
-def test_it_stops_in_time_and_reports_what_remains(functions, expired, database):
+def test_a_run_stops_in_time_and_reports_what_remains(functions, expired, database):
     expired(9)
     clock = iter([100.0, 31.0, 30.0, 29.0, 28.0])
     report = cleaner(batch=3).clean_up(lambda: next(clock))
-    assert report == left(Report(erased=6, failed=0, purged=0, remaining=3))
+    assert report == with_backlog(Report(erased=6, failed=0, purged=0, remaining=3))
 
 
-def test_with_no_time_at_all_it_does_nothing(functions, expired, database):
+def test_a_run_without_time_erases_nothing(functions, expired, database):
     expired(1)
     assert functions.clean_up(seconds=30)["remaining"] == 1
 
 
-def test_the_backlog_is_as_old_as_the_oldest_code_left(
+def test_the_oldest_remaining_code_sets_the_age_of_the_backlog(
     functions, expired, database, capsys
 ):
     oldest, _, _ = sorted(expired(3))
@@ -148,12 +153,12 @@ def test_the_backlog_is_as_old_as_the_oldest_code_left(
 
 
 def metrics(capsys, name):
-    """The values of a metric that were printed since the last look."""
+    """Return the values of a metric that were printed since the last call."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [line[name] for line in lines if name in line]
 
 
-def test_two_runs_at_once_share_the_work(functions, expired, bucket, database):
+def test_two_simultaneous_runs_share_the_work(functions, expired, bucket, database):
     expired(60)
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(cleaner(batch=7).clean_up, an_hour) for _ in range(2)]
@@ -162,7 +167,7 @@ def test_two_runs_at_once_share_the_work(functions, expired, bucket, database):
     assert bucket.keys() == set()
 
 
-def test_rows_that_another_run_holds_are_passed_over(
+def test_rows_that_another_run_has_locked_are_skipped(
     functions, expired, servers, database
 ):
     held, _ = expired(2)
@@ -199,7 +204,7 @@ def test_a_crash_before_the_commit_leaves_the_work_for_the_next_run(
     assert cleaner().clean_up(an_hour) == Report(erased=5)
 
 
-def test_storage_that_is_away_fails_the_run_and_loses_nothing(
+def test_unavailable_storage_fails_the_run_and_loses_nothing(
     functions, expired, servers, database, monkeypatch, bucket
 ):
     expired(2)
@@ -210,7 +215,7 @@ def test_storage_that_is_away_fails_the_run_and_loses_nothing(
     assert len(bucket.keys()) == 2
 
 
-def test_a_tombstone_is_purged_after_its_days(functions, expired, database):
+def test_a_tombstone_is_purged_after_its_retention_period(functions, expired, database):
     old, young = expired(2)
     functions.clean_up()
     for qr_id, days in ((old, 31), (young, 29)):

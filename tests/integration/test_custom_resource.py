@@ -1,7 +1,7 @@
-"""Migrations as a CloudFormation resource: the stack is told, whatever happens.
+"""Migrations as a CloudFormation resource, which answers on success and on failure.
 
-The requests are made here and not kept in events/: each has the URL of a server that
-waits for the answer, while an event has to work for whoever invokes it.
+The requests are created here and not stored in events/. Each contains the URL of a
+server that waits for the answer, but a file in events/ must work for everybody.
 """
 
 import json
@@ -36,7 +36,7 @@ UNREACHABLE = "postgresql://qr_admin:the-password@127.0.0.1:1/qrcodes"
 
 
 class CloudFormation(ThreadingHTTPServer):
-    """Keeps the answers that arrive; turns down the first `refusals` of them."""
+    """A stand-in that refuses the first `refusals` answers and keeps the others."""
 
     refusals = 0
 
@@ -76,12 +76,12 @@ def cloudformation(monkeypatch):
 
 
 @pytest.fixture
-def ask(servers, cloudformation, monkeypatch):
-    """Sends a request to the migrate function, as CloudFormation does."""
+def send(servers, cloudformation, monkeypatch):
+    """Return a function that sends a request to migrate and returns its answer."""
     for name, value in environment(servers).items():
         monkeypatch.setenv(name, value)
 
-    def ask(kind="Create", version=NEWEST, *, database, seconds=60, **further):
+    def send(kind="Create", version=NEWEST, *, database, seconds=60, **further):
         monkeypatch.setenv("DATABASE_URL", database)
         settings.cache_clear()
         request = {
@@ -97,13 +97,13 @@ def ask(servers, cloudformation, monkeypatch):
         migrate.handler(request, Context(seconds))
         return cloudformation.answers[-1]
 
-    yield ask
+    yield send
     settings.cache_clear()
 
 
 @pytest.fixture
 def empty(servers):
-    """The URL of a database without any schema."""
+    """Return the URL of a database without a schema."""
     admin = psycopg2.connect(servers.postgresql.url("qr_admin"))
     admin.autocommit = True
     with closing(admin), admin.cursor() as cursor:
@@ -114,7 +114,7 @@ def empty(servers):
 
 @pytest.fixture
 def broken(tmp_path, monkeypatch):
-    """Replaces the project's migrations by one of this text."""
+    """Return a function that replaces the project's migrations by one with its text."""
     monkeypatch.setattr(migrate, "FOLDER", tmp_path)
     return (tmp_path / "0001_broken.sql").write_text
 
@@ -125,8 +125,8 @@ def versions(url):
         return [version for (version,) in cursor.fetchall()]
 
 
-def test_a_create_makes_the_schema_and_says_so(ask, empty, cloudformation):
-    assert ask("Create", database=empty) == {
+def test_create_applies_the_schema_and_reports_success(send, empty, cloudformation):
+    assert send("Create", database=empty) == {
         "Status": "SUCCESS",
         "PhysicalResourceId": "qr-codes-schema",
         "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/qr/1",
@@ -134,18 +134,18 @@ def test_a_create_makes_the_schema_and_says_so(ask, empty, cloudformation):
         "LogicalResourceId": "Schema",
     }
     assert versions(empty) == list(range(1, NEWEST + 1))
-    # Any other type than the signed one, none, is refused by S3.
+    # The URL is signed for a request without a type; S3 refuses any type.
     assert cloudformation.headers[0]["Content-Type"] == ""
 
 
-def test_a_create_on_a_restored_database_finds_nothing_to_do(ask, empty):
-    ask("Create", database=empty)
-    assert ask("Create", database=empty)["Status"] == "SUCCESS"
+def test_create_on_a_restored_database_changes_nothing(send, empty):
+    send("Create", database=empty)
+    assert send("Create", database=empty)["Status"] == "SUCCESS"
     assert versions(empty) == list(range(1, NEWEST + 1))
 
 
-def test_an_update_applies_what_is_new_and_keeps_the_resource(ask, empty):
-    answer = ask(
+def test_update_applies_new_migrations_and_keeps_the_resource(send, empty):
+    answer = send(
         "Update",
         database=empty,
         OldResourceProperties={"SchemaVersion": str(NEWEST - 1)},
@@ -158,8 +158,8 @@ def test_an_update_applies_what_is_new_and_keeps_the_resource(ask, empty):
     assert versions(empty) == list(range(1, NEWEST + 1))
 
 
-def test_a_rollback_leaves_the_later_schema_alone_and_needs_no_database(ask):
-    answer = ask(
+def test_rollback_keeps_the_newer_schema_and_needs_no_database(send):
+    answer = send(
         "Update",
         database=UNREACHABLE,
         OldResourceProperties={"SchemaVersion": str(NEWEST + 1)},
@@ -167,29 +167,29 @@ def test_a_rollback_leaves_the_later_schema_alone_and_needs_no_database(ask):
     assert answer["Status"] == "SUCCESS"
 
 
-def test_a_delete_touches_nothing_and_needs_nothing(ask, empty, tmp_path, monkeypatch):
-    ask("Create", database=empty)
+def test_delete_changes_nothing_and_needs_no_database(
+    send, empty, tmp_path, monkeypatch
+):
+    send("Create", database=empty)
     monkeypatch.setattr(migrate, "FOLDER", tmp_path)  # without a migration
-    # The name that CloudFormation gave to a resource whose Create nobody answered.
-    answer = ask("Delete", database=UNREACHABLE, PhysicalResourceId="qr-Schema-1A2B3C")
+    # The id that CloudFormation gives to a resource whose Create got no answer.
+    answer = send("Delete", database=UNREACHABLE, PhysicalResourceId="qr-Schema-1A2B3C")
     assert answer["Status"] == "SUCCESS"
     assert answer["PhysicalResourceId"] == "qr-Schema-1A2B3C"
     assert versions(empty) == list(range(1, NEWEST + 1))
 
 
 @pytest.mark.parametrize("version", [NEWEST - 1, NEWEST + 1, "", "newest"])
-def test_a_template_with_another_version_fails_before_anything_is_done(
-    ask, empty, version
-):
-    answer = ask("Create", version, database=empty)
+def test_a_template_with_another_version_fails_before_any_change(send, empty, version):
+    answer = send("Create", version, database=empty)
     assert answer["Status"] == "FAILED"
     assert f"the newest migration is {NEWEST}" in answer["Reason"]
     with pytest.raises(psycopg2.errors.UndefinedTable):
         versions(empty)
 
 
-def test_a_database_that_cannot_be_entered_is_told_without_the_password(ask, log):
-    answer = ask(database=UNREACHABLE)
+def test_a_failed_connection_is_reported_without_the_password(send, log):
+    answer = send(database=UNREACHABLE)
     assert answer["Status"] == "FAILED"
     assert answer["PhysicalResourceId"]
     assert "cannot connect to the database" in answer["Reason"]
@@ -197,35 +197,35 @@ def test_a_database_that_cannot_be_entered_is_told_without_the_password(ask, log
     assert "the-password" not in f"{answer} {log()}"
 
 
-def test_a_database_that_accepts_and_says_nothing_is_told_soon(ask, monkeypatch):
+def test_a_database_that_does_not_answer_is_reported_soon(send, monkeypatch):
     monkeypatch.setattr("qr_service.stores.database.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         start = time.monotonic()
-        answer = ask(database=f"postgresql://qr_admin@127.0.0.1:{port}/qrcodes")
+        answer = send(database=f"postgresql://qr_admin@127.0.0.1:{port}/qrcodes")
     assert "PostgreSQL did not answer in time" in answer["Reason"]
-    assert time.monotonic() - start < 10  # of the 30 s that there were
+    assert time.monotonic() - start < 10  # 30 s were available
 
 
-def test_a_refused_role_is_named(ask, servers):
+def test_a_refused_login_names_the_role(send, servers):
     url = servers.postgresql.url("qr_admin")
     user, _, place = url.rpartition("@")
-    answer = ask(database=f"{user}-wrong@{place}")
+    answer = send(database=f"{user}-wrong@{place}")
     assert 'authentication failed for user "qr_admin"' in answer["Reason"]
 
 
-def test_a_configuration_that_lacks_something_is_told(ask, empty, monkeypatch):
+def test_a_missing_variable_is_reported(send, empty, monkeypatch):
     monkeypatch.delenv("QR_BUCKET")
-    answer = ask(database=empty)
+    answer = send(database=empty)
     assert answer["Status"] == "FAILED"
     assert "QR_BUCKET is not set" in answer["Reason"]
 
 
-def test_a_failing_migration_is_named_with_its_sqlstate_and_no_statement(
-    ask, empty, broken, log, capsys
+def test_a_failed_migration_is_reported_without_its_statement(
+    send, empty, broken, log, capsys
 ):
     broken("CREATE TABLE one (); SELECT 'a value'::integer")
-    answer = ask(version=1, database=empty)
+    answer = send(version=1, database=empty)
     assert answer["Status"] == "FAILED"
     assert "0001_broken failed" in answer["Reason"]
     assert "sqlstate: 22P02" in answer["Reason"]
@@ -234,7 +234,7 @@ def test_a_failing_migration_is_named_with_its_sqlstate_and_no_statement(
     assert versions(empty) == []
 
 
-def test_a_failure_around_the_work_is_told_by_its_class(cloudformation):
+def test_an_unexpected_error_is_reported_by_its_class(cloudformation):
     def handler(event, context):
         raise KeyError("a value")
 
@@ -248,58 +248,56 @@ def test_a_failure_around_the_work_is_told_by_its_class(cloudformation):
     assert (answer["Status"], answer["Reason"]) == ("FAILED", "KeyError")
 
 
-def test_a_migration_that_takes_too_long_is_told_while_there_is_time(
-    ask, empty, broken
-):
+def test_a_slow_migration_is_reported_before_the_timeout(send, empty, broken):
     broken("SELECT pg_sleep(10)")
-    answer = ask(version=1, database=empty, seconds=custom_resource.SPARE_SECONDS + 0.5)
+    answer = send(
+        version=1, database=empty, seconds=custom_resource.SPARE_SECONDS + 0.5
+    )
     assert answer["Status"] == "FAILED"
     assert "0001_broken failed, TimeoutError" in answer["Reason"]
 
 
-def test_a_lock_that_another_session_holds_is_waited_for_no_longer(ask, empty, broken):
+def test_the_wait_for_a_lock_ends_before_the_timeout(send, empty, broken):
     broken("SELECT 1")
     lock = sql.SQL("SELECT pg_advisory_lock({})").format(
         sql.Literal(migrate.migrations._LOCK)
     )
     with closing(psycopg2.connect(empty)) as other, other.cursor() as cursor:
         cursor.execute(lock)
-        answer = ask(
+        answer = send(
             version=1, database=empty, seconds=custom_resource.SPARE_SECONDS + 0.5
         )
     assert answer["Status"] == "FAILED"
     assert "TimeoutError" in answer["Reason"]
 
 
-def test_a_long_reason_is_cut_to_what_cloudformation_takes(ask, empty, monkeypatch):
+def test_a_long_reason_is_cut_to_cloudformations_limit(send, empty, monkeypatch):
     monkeypatch.setenv("DATABASE_AUTH", "\N{SNOWMAN}" * 5000)
-    answer = ask(database=empty)
+    answer = send(database=empty)
     assert answer["Reason"].startswith("error: ConfigurationError")
     assert len(json.dumps(answer, ensure_ascii=False).encode()) < 4096
 
 
-def test_the_answer_is_tried_again(ask, empty, cloudformation):
+def test_a_refused_answer_is_sent_again(send, empty, cloudformation):
     cloudformation.refusals = 2
-    assert ask(database=empty)["Status"] == "SUCCESS"
+    assert send(database=empty)["Status"] == "SUCCESS"
     assert (cloudformation.tries, len(cloudformation.answers)) == (3, 1)
 
 
-def test_an_answer_that_reaches_nobody_fails_the_invocation(
-    ask, empty, cloudformation, log
-):
+def test_an_undelivered_answer_fails_the_invocation(send, empty, cloudformation, log):
     cloudformation.refusals = 10
     with pytest.raises(InvocationFailed) as raised:
-        ask(database=empty)
+        send(database=empty)
     assert cloudformation.tries == 3
     assert SIGNATURE not in f"{raised.value} {log()}"
     cloudformation.refusals = 0
-    # Lambda's own repetition of the invocation.
-    assert ask(database=empty)["Status"] == "SUCCESS"
+    # Lambda retries the invocation.
+    assert send(database=empty)["Status"] == "SUCCESS"
 
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A file with a key and a certificate of 127.0.0.1 that nobody vouches for."""
+    """Return a file with a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -326,22 +324,22 @@ def certificate(tmp_path):
     return file
 
 
-def test_only_a_server_that_the_system_trusts_is_told(
-    ask, empty, cloudformation, certificate, monkeypatch
+def test_only_a_trusted_server_gets_the_answer(
+    send, empty, cloudformation, certificate, monkeypatch
 ):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     cloudformation.socket = context.wrap_socket(cloudformation.socket, server_side=True)
     cloudformation.url = cloudformation.url.replace("http:", "https:")
     with pytest.raises(InvocationFailed):
-        ask(database=empty)
+        send(database=empty)
     assert cloudformation.answers == []
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    assert ask(database=empty)["Status"] == "SUCCESS"
+    assert send(database=empty)["Status"] == "SUCCESS"
 
 
-def test_by_hand_nobody_is_told(ask, empty, cloudformation):
-    ask(database=empty)
+def test_a_manual_run_sends_no_answer(send, empty, cloudformation):
+    send(database=empty)
     answers = list(cloudformation.answers)
     result = migrate.handler({}, Context())
     assert result == {"applied": [], "schema_version": NEWEST}

@@ -1,4 +1,4 @@
-"""Servers are killed, hung and cut off in mid-statement; nothing is lost for it."""
+"""Servers are killed, suspended or cut off during a statement; no data is lost."""
 
 import os
 import select
@@ -23,7 +23,7 @@ BODY = {"data": "https://example.com/faults", "expiration_hours": 1}
 
 @pytest.fixture(autouse=True)
 def _connected(functions, database, bucket):
-    """Every test begins with warm functions."""
+    """Connect the functions to all servers before each test."""
     assert post_generate(functions.generate, BODY).status == 201
     assert get_health(functions.retrieve).status == 200
     database("TRUNCATE qr_codes")
@@ -50,7 +50,7 @@ def killed(server):
 
 
 @contextmanager
-def hung(pid):
+def suspended(pid):
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -65,7 +65,7 @@ def seconds(call):
 
 
 class ValkeyCluster(Valkey):
-    """A cluster of one node: what ElastiCache Serverless looks like to a client."""
+    """A cluster with one node, as a client sees ElastiCache Serverless."""
 
     def command(self):
         bus = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
@@ -81,7 +81,7 @@ class ValkeyCluster(Valkey):
 
 @pytest.fixture(params=["single node", "cluster"])
 def valkey(request, servers, tmp_path, monkeypatch):
-    """The cache of the functions, in both protocols."""
+    """Yield the functions' cache: first a single node, then a cluster."""
     if request.param == "single node":
         yield servers.valkey
         return
@@ -94,20 +94,20 @@ def valkey(request, servers, tmp_path, monkeypatch):
     cluster.stop()
 
 
-@pytest.mark.parametrize("fault", ["killed", "hung"])
+@pytest.mark.parametrize("fault", ["killed", "suspended"])
 @pytest.mark.parametrize("warm", [True, False])
-def test_without_the_cache_everything_goes_on(functions, valkey, fault, warm, log):
+def test_requests_succeed_without_the_cache(functions, valkey, fault, warm, log):
     qr_id = post_generate(functions.generate, BODY).body["qr_id"]
     assert get_health(functions.retrieve).body["cache"] == "ok"
     if not warm:
         forget()
-    away = killed(valkey) if fault == "killed" else hung(valkey.pid)
-    with away:
+    outage = killed(valkey) if fault == "killed" else suspended(valkey.pid)
+    with outage:
         for _ in range(3):
             assert get_retrieve(functions.retrieve, qr_id).status == 200
             assert post_generate(functions.generate, BODY).status == 201
         assert get_health(functions.retrieve).body["cache"] == "unavailable"
-    passed_over = [line for line in log() if line["message"] == "cache passed over"]
+    passed_over = [line for line in log() if line["message"] == "cache skipped"]
     assert len(passed_over) == 2, "once by generate and once by retrieve"
 
 
@@ -119,7 +119,7 @@ def test_a_cached_value_of_another_release_is_a_miss(functions, servers, value):
     with redis.Redis(port=servers.valkey.port) as cache:
         cache.set(f"qr:{qr_id}", value.encode("latin-1"))
         assert get_retrieve(functions.retrieve, qr_id).status == 200
-        assert b"object_key" in cache.get(f"qr:{qr_id}"), "it is written anew"
+        assert b"object_key" in cache.get(f"qr:{qr_id}"), "it is overwritten"
 
 
 def test_the_cache_is_used_again_after_a_while(functions, servers, monkeypatch):
@@ -132,7 +132,7 @@ def test_the_cache_is_used_again_after_a_while(functions, servers, monkeypatch):
     assert get_health(functions.retrieve).body["cache"] == "ok"
 
 
-def test_a_cached_code_outlives_the_database(functions, servers):
+def test_a_cached_code_is_served_without_the_database(functions, servers):
     qr_id = post_generate(functions.generate, BODY).body["qr_id"]
     uncached = "00000000-0000-4000-8000-000000000000"
     with killed(servers.postgresql):
@@ -148,12 +148,10 @@ def test_a_cached_code_outlives_the_database(functions, servers):
     assert get_health(functions.retrieve).status == 200
 
 
-def test_without_a_database_from_the_start_no_object_is_left(
-    functions, servers, bucket, monkeypatch
-):
+def test_without_a_database_no_object_is_left(functions, servers, bucket, monkeypatch):
     url = environment(servers)["DATABASE_URL"]
-    dead = url.replace(str(servers.postgresql.port), str(free_port()))
-    monkeypatch.setenv("DATABASE_URL", dead)
+    unreachable = url.replace(str(servers.postgresql.port), str(free_port()))
+    monkeypatch.setenv("DATABASE_URL", unreachable)
     forget()
     assert post_generate(functions.generate, BODY).status == 503
     assert bucket.keys() == set()
@@ -167,7 +165,7 @@ def test_without_storage_no_row_is_left(functions, servers, database):
     assert post_generate(functions.generate, BODY).status == 201
 
 
-def test_a_connection_that_died_while_frozen_is_replaced(functions, database):
+def test_a_connection_lost_while_frozen_is_replaced(functions, database):
     database(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE usename = 'qr_app'"
@@ -177,12 +175,10 @@ def test_a_connection_that_died_while_frozen_is_replaced(functions, database):
     assert database("SELECT count(*) FROM qr_codes") == [(1,)]
 
 
-def test_a_database_that_does_not_answer_is_given_up_in_time(
-    functions, database, monkeypatch
-):
+def test_a_database_that_does_not_answer_times_out(functions, database, monkeypatch):
     monkeypatch.setattr("qr_service.stores.database.TIMEOUT", 0.5)
     pids = database("SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'")
-    held = [hung(pid) for (pid,) in pids]
+    held = [suspended(pid) for (pid,) in pids]
     for one in held:
         one.__enter__()
     try:
@@ -195,10 +191,10 @@ def test_a_database_that_does_not_answer_is_given_up_in_time(
 
 
 class Cutter:
-    """A proxy before PostgreSQL that cuts connections at the first INSERT.
+    """A proxy for PostgreSQL that closes the connection at the first INSERT.
 
-    `when` is "before" (the server never sees it) or "after" (it has committed, but the
-    answer is lost); `again` is whether later connections get through.
+    `when` is "before" (the server does not receive the INSERT) or "after" (the server
+    commits it, but the answer is lost). With `again`, it forwards later connections.
     """
 
     def __init__(self, target, when, *, again):
@@ -239,7 +235,7 @@ class Cutter:
                     (server if readable is client else client).sendall(data)
                     if insert:
                         self.cuts += 1
-                        server.recv(65536)  # committed; nobody is told
+                        server.recv(65536)  # committed, but the client gets no answer
                         return
 
 
@@ -251,8 +247,8 @@ def cut(functions, servers, monkeypatch):
         cutter = Cutter(servers.postgresql.port, when, again=again)
         opened.append(cutter)
         url = environment(servers)["DATABASE_URL"]
-        there = url.replace(f":{servers.postgresql.port}/", f":{cutter.port}/")
-        monkeypatch.setenv("DATABASE_URL", f"{there}?gssencmode=disable")
+        proxied = url.replace(f":{servers.postgresql.port}/", f":{cutter.port}/")
+        monkeypatch.setenv("DATABASE_URL", f"{proxied}?gssencmode=disable")
         forget()
         return cutter
 
@@ -261,9 +257,9 @@ def cut(functions, servers, monkeypatch):
         cutter.close()
 
 
-@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "cut in mid-commit"}])
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "cut during the commit"}])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_connection_cut_during_commit_makes_one_row(
+def test_a_connection_cut_during_commit_creates_one_row(
     functions, database, bucket, cut, when, key
 ):
     cutter = cut(when, again=True)
@@ -276,7 +272,7 @@ def test_a_connection_cut_during_commit_makes_one_row(
 
 
 @pytest.mark.parametrize(("when", "rows"), [("before", 0), ("after", 1)])
-def test_what_cannot_be_known_leaves_no_row_without_its_object(
+def test_an_unknown_commit_leaves_no_row_without_an_object(
     functions, database, bucket, cut, when, rows
 ):
     cutter = cut(when, again=False)
@@ -286,10 +282,10 @@ def test_what_cannot_be_known_leaves_no_row_without_its_object(
     found = database("SELECT object_key FROM qr_codes")
     assert len(found) == rows
     assert {key for (key,) in found} <= bucket.keys()
-    assert len(bucket.keys()) == 1, "left to the lifecycle rule: it may be needed"
+    assert len(bucket.keys()) == 1, "kept for the lifecycle rule: a row may refer to it"
 
 
-def test_a_client_that_repeats_after_a_503_gets_the_one_code(
+def test_a_request_repeated_after_a_503_gets_the_same_code(
     functions, database, bucket, cut
 ):
     key = {"Idempotency-Key": "repeat after 503"}
@@ -310,26 +306,26 @@ def test_a_statement_that_the_server_refuses_is_not_repeated(
         took, reply = seconds(lambda: post_generate(functions.generate, BODY))
     assert reply.status == 503
     assert took < 5, "one lock_timeout, not two"
-    assert bucket.keys() == set(), "the row is known to be absent"
+    assert bucket.keys() == set(), "there is certainly no row"
 
 
-def test_a_commit_that_cannot_be_looked_up_keeps_its_object(
+def test_an_object_is_kept_if_its_commit_cannot_be_checked(
     functions, database, bucket, cut, monkeypatch
 ):
     cut("after", again=True)
     monkeypatch.setattr(
         CodeTable, "_EXISTS", "SELECT pg_sleep(10) FROM qr_codes WHERE id = %(id)s"
     )
-    reply = post_generate(functions.generate, BODY)  # until the statement_timeout
+    reply = post_generate(functions.generate, BODY)  # ends at the statement_timeout
     assert reply.status == 503
     assert [f"codes/{row[0]}.png" for row in database("SELECT id FROM qr_codes")] == [
         *bucket.keys()
     ]
 
 
-def test_a_demoted_writer_is_left_for_the_new_one(functions, database, bucket):
+def test_a_connection_to_a_demoted_writer_is_replaced(functions, database, bucket):
     database("ALTER ROLE qr_app SET default_transaction_read_only = on")
-    forget()  # the setting is that of new connections
+    forget()  # the setting applies to new connections only
     try:
         assert post_generate(functions.generate, BODY).status == 503
     finally:
@@ -347,9 +343,7 @@ def test_a_refused_insert_leaves_no_object(functions, database, bucket):
     assert bucket.keys() == set()
 
 
-def test_a_connection_that_was_idle_for_long_is_not_trusted(
-    functions, database, monkeypatch
-):
+def test_a_connection_idle_for_too_long_is_replaced(functions, database, monkeypatch):
     connections = "SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'"
     before = database(connections)
     monkeypatch.setattr("qr_service.stores.database.IDLE", -1.0)

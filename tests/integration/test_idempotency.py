@@ -1,4 +1,4 @@
-"""One Idempotency-Key makes one code, whatever happens at the same time."""
+"""One Idempotency-Key creates one code, even in simultaneous requests."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def keys_in_use(database):
     return database("SELECT count(*) FROM qr_codes WHERE idempotency_key IS NOT NULL")
 
 
-def test_the_first_answer_is_replayed_word_for_word(functions, database, bucket):
+def test_the_first_answer_is_replayed_unchanged(functions, database, bucket):
     first = post_generate(functions.generate, BODY, KEY)
     again = post_generate(functions.generate, dict(reversed(BODY.items())), KEY)
     assert (first.status, again.status) == (201, 201)
@@ -35,14 +35,14 @@ def test_the_first_answer_is_replayed_word_for_word(functions, database, bucket)
     assert len(bucket.keys()) == 1
 
 
-def test_another_body_is_refused(functions, database, bucket):
+def test_another_body_with_the_same_key_is_refused(functions, database, bucket):
     post_generate(functions.generate, BODY, KEY)
     reply = post_generate(functions.generate, {**BODY, "border": 5}, KEY)
     assert (reply.status, reply.body["code"]) == (422, "idempotency_mismatch")
     assert len(bucket.keys()) == 1
 
 
-def test_a_key_is_looked_up_before_any_work(functions, database, bucket, monkeypatch):
+def test_a_key_is_looked_up_before_encoding(functions, database, bucket, monkeypatch):
     post_generate(functions.generate, BODY, KEY)
 
     def work(*_):
@@ -52,7 +52,7 @@ def test_a_key_is_looked_up_before_any_work(functions, database, bucket, monkeyp
     assert post_generate(functions.generate, BODY, KEY).status == 201
 
 
-def test_keys_of_different_owners_are_different_keys(functions, database, bucket):
+def test_the_same_key_of_another_owner_is_another_key(functions, database, bucket):
     replies = [
         post_generate(functions.generate, BODY, KEY, api_key_id=owner)
         for owner in ("key-a", "key-b", None)
@@ -62,13 +62,15 @@ def test_keys_of_different_owners_are_different_keys(functions, database, bucket
     assert owners == [("anonymous",), ("key-a",), ("key-b",)]
 
 
-def test_without_a_key_every_request_makes_a_code(functions, database, bucket):
+def test_without_a_key_every_request_creates_a_code(functions, database, bucket):
     ids = {post_generate(functions.generate, BODY).body["qr_id"] for _ in range(2)}
     assert len(ids) == 2
 
 
 @pytest.mark.parametrize("erased", [False, True])
-def test_a_key_is_free_when_its_code_has_expired(functions, database, bucket, erased):
+def test_a_key_can_be_used_again_after_its_code_expired(
+    functions, database, bucket, erased
+):
     first = post_generate(functions.generate, BODY, KEY)
     past = datetime.now(UTC) - timedelta(minutes=1)
     database("UPDATE qr_codes SET created_at = '2020-01-01', expires_at = %s", past)
@@ -86,13 +88,13 @@ def test_a_malformed_key_is_refused(functions, database, bucket):
     assert (reply.status, reply.body["field"]) == (400, "Idempotency-Key")
 
 
-def test_50_simultaneous_requests_make_one_code_and_one_object(
+def test_50_simultaneous_requests_create_one_code_and_one_object(
     functions, database, bucket
 ):
     request = parse(json.dumps(BODY).encode(), settings())
 
     def generate(_):
-        # As on Lambda: an execution environment of its own for each request.
+        # As on Lambda: each request has its own execution environment.
         table = CodeTable(Database(settings()))
         generator = CodeGenerator(table, Storage(settings()), Cache(settings()))
         try:

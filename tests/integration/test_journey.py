@@ -1,4 +1,4 @@
-"""From a text to a URL to an image that scans, with the real handlers and servers."""
+"""From a text to a URL to a scannable image, with the real handlers and servers."""
 
 import json
 import os
@@ -42,13 +42,13 @@ def status_of(url):
     return get(url).status
 
 
-def made(functions, **fields):
+def create(functions, **fields):
     reply = post_generate(functions.generate, {"data": "https://example.com", **fields})
     assert reply.status == 201
     return reply.body["qr_id"]
 
 
-def test_generate_answers_in_the_shape_of_the_contract(functions):
+def test_generate_answers_as_the_contract_says(functions):
     before = datetime.now(UTC).replace(microsecond=0)
     body = {"data": "https://example.com", "expiration_hours": 24}
     reply = post_generate(functions.generate, body)
@@ -63,8 +63,8 @@ def test_generate_answers_in_the_shape_of_the_contract(functions):
     assert "idempotency-replayed" not in reply.headers
 
 
-def test_the_image_behind_the_url_scans(functions):
-    reply = get_retrieve(functions.retrieve, made(functions))
+def test_the_image_behind_the_url_is_scannable(functions):
+    reply = get_retrieve(functions.retrieve, create(functions))
     assert reply.status == 200
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["vary"] == "Accept"
@@ -74,8 +74,8 @@ def test_the_image_behind_the_url_scans(functions):
 
 
 @needs_zbar
-def test_a_second_reader_agrees(functions):
-    reply = get_retrieve(functions.retrieve, made(functions))
+def test_a_second_scanner_reads_the_same_text(functions):
+    reply = get_retrieve(functions.retrieve, create(functions))
     assert zbar_reads(fetch(reply.body["qr_code"])[1]) == b"https://example.com"
 
 
@@ -89,9 +89,9 @@ def test_a_second_reader_agrees(functions):
         st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
     )
 )
-def test_any_text_comes_back_from_the_stored_image(functions, data):
-    # As text, so that it is not looked for in the logs: hypothesis likes to try words
-    # of our own source, log messages among them.
+def test_any_text_is_read_back_from_the_stored_image(functions, data):
+    # Sent as text, so the logs are not searched for it: hypothesis also tries words of
+    # our own source, including log messages.
     body = json.dumps({"data": data})
     qr_id = post_generate(functions.generate, body).body["qr_id"]
     reply = get_retrieve(functions.retrieve, qr_id)
@@ -99,14 +99,14 @@ def test_any_text_comes_back_from_the_stored_image(functions, data):
 
 
 @pytest.mark.parametrize("case", [case for case in STATUS if "generate/" in case])
-def test_the_example_events_are_answered_as_they_say(functions, case):
+def test_an_example_event_gets_the_expected_status(functions, case):
     answer = functions.generate(event(case), Context())
     assert answer["statusCode"] == STATUS[case]
 
 
-def test_a_tampered_or_foreign_or_expired_url_is_refused(functions, database, bucket):
+def test_a_tampered_foreign_or_expired_url_is_refused(functions, database, bucket):
     bucket.put("codes/other.png")
-    qr_id = made(functions)
+    qr_id = create(functions)
     url = get_retrieve(functions.retrieve, qr_id).body["qr_code"]
     assert status_of(url) == 200
     flipped = url[:-1] + ("0" if url[-1] != "0" else "1")
@@ -134,8 +134,8 @@ def test_a_tampered_or_foreign_or_expired_url_is_refused(functions, database, bu
         ("text/html", 200),
     ],
 )
-def test_an_image_is_redirected_to_where_one_is_asked_for(functions, accept, status):
-    reply = get_retrieve(functions.retrieve, made(functions), {"Accept": accept})
+def test_the_accept_header_decides_between_redirect_and_json(functions, accept, status):
+    reply = get_retrieve(functions.retrieve, create(functions), {"Accept": accept})
     assert reply.status == status
     if status == 302:
         assert (
@@ -143,13 +143,13 @@ def test_an_image_is_redirected_to_where_one_is_asked_for(functions, accept, sta
         )
 
 
-def test_redirect_can_be_asked_for_by_query(functions):
-    reply = get_retrieve(functions.retrieve, made(functions), query={"redirect": "1"})
+def test_the_query_can_request_a_redirect(functions):
+    reply = get_retrieve(functions.retrieve, create(functions), query={"redirect": "1"})
     assert reply.status == 302
     assert reply.headers["location"] == reply.body["qr_code"]
 
 
-def test_what_never_existed_is_404_and_what_is_no_id_400(functions):
+def test_an_unknown_id_is_404_and_a_malformed_id_is_400(functions):
     never = "00000000-0000-4000-8000-000000000000"
     assert get_retrieve(functions.retrieve, never).status == 404
     for wrong in (never.replace("0", "A"), f"{never}\n"):
@@ -158,8 +158,8 @@ def test_what_never_existed_is_404_and_what_is_no_id_400(functions):
 
 
 @pytest.mark.parametrize("warm", [True, False])
-def test_what_has_expired_is_410_at_once(functions, database, warm, servers):
-    qr_id = made(functions)
+def test_an_expired_code_is_410_at_once(functions, database, warm, servers):
+    qr_id = create(functions)
     moment = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     age(database, servers, qr_id, moment, cached=warm)
     for headers in ({}, {"Accept": "image/png"}):
@@ -168,24 +168,22 @@ def test_what_has_expired_is_410_at_once(functions, database, warm, servers):
         assert reply.body["expired_at"] == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_the_cache_forgets_a_code_when_it_expires(functions, servers):
-    qr_id = made(functions, expiration_hours=2)
+def test_the_cache_drops_a_code_when_it_expires(functions, servers):
+    qr_id = create(functions, expiration_hours=2)
     with redis.Redis(port=servers.valkey.port) as cache:
         assert 7100 < cache.ttl(f"qr:{qr_id}") <= 7200
 
 
-def test_the_cache_remembers_for_minutes_that_a_code_has_expired(
-    functions, database, servers
-):
-    qr_id = made(functions)
+def test_the_cache_keeps_an_expired_code_for_minutes(functions, database, servers):
+    qr_id = create(functions)
     age(database, servers, qr_id, NOW - timedelta(hours=1), cached=False)
     assert get_retrieve(functions.retrieve, qr_id).status == 410
     with redis.Redis(port=servers.valkey.port) as cache:
         assert 290 < cache.ttl(f"qr:{qr_id}") <= 300
 
 
-def test_a_url_dies_with_its_code(functions, database, servers):
-    qr_id = made(functions)
+def test_a_url_expires_with_its_code(functions, database, servers):
+    qr_id = create(functions)
     soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
     age(database, servers, qr_id, soon, cached=False)
     reply = get_retrieve(functions.retrieve, qr_id)
@@ -194,13 +192,13 @@ def test_a_url_dies_with_its_code(functions, database, servers):
     assert 50 <= seconds <= 61
 
 
-def test_health_tells_the_state_of_the_cache(functions):
+def test_health_reports_the_state_of_the_cache(functions):
     reply = get_health(functions.retrieve)
     assert (reply.status, reply.body["cache"]) == (200, "ok")
 
 
-def test_nothing_is_kept_that_was_not_sent(functions, database):
-    qr_id = made(functions, dark="#123456")
+def test_only_what_was_sent_is_stored(functions, database):
+    qr_id = create(functions, dark="#123456")
     (row,) = database(
         "SELECT id, owner, data, options, object_key, idempotency_key, answer"
         " FROM qr_codes"

@@ -1,4 +1,4 @@
-"""The schema: applied once; the application's role can do what it needs, no more."""
+"""Migrations are applied once; the application's role has only the rights it needs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,7 +16,7 @@ from tests.support.functions import migrate_with
 
 @pytest.fixture
 def empty_database(servers):
-    """The URL of a database without any schema."""
+    """Return the URL of a database without a schema."""
     admin = psycopg2.connect(servers.postgresql.url("qr_admin"))
     admin.autocommit = True
     with closing(admin), admin.cursor() as cursor:
@@ -27,7 +27,7 @@ def empty_database(servers):
 
 @pytest.fixture
 def application(servers, functions):
-    """A cursor of the application's role."""
+    """Yield a cursor of the application's role."""
     connection = psycopg2.connect(servers.postgresql.url("qr_app"))
     with closing(connection), connection.cursor() as cursor:
         yield cursor
@@ -35,7 +35,7 @@ def application(servers, functions):
 
 @pytest.fixture
 def managed(tmp_path):
-    """Two databases as on RDS: the URLs of its master user, who is no superuser."""
+    """Yield the URLs of two databases, for a master user as on RDS: not a superuser."""
     server = PostgreSQL(tmp_path, free_port(), durable=False)
     server.start()
     try:
@@ -52,9 +52,9 @@ def managed(tmp_path):
 
 
 PASSWORD = "of-the-master-user"
-# RDS has the two rds_ roles; CREATEROLE alone may not grant what others made.
+# RDS has the two rds_ roles. CREATEROLE alone may not grant roles that others created.
 MANAGED = f"""
-    DROP ROLE qr_app; -- a local server has it from the start
+    DROP ROLE qr_app; -- every local server has it
     CREATE ROLE rds_iam NOLOGIN;
     CREATE ROLE rds_superuser NOLOGIN;
     GRANT rds_iam TO rds_superuser WITH ADMIN OPTION;
@@ -82,14 +82,14 @@ def test_applying_twice_changes_nothing(servers, functions):
     assert result == {"applied": [], "schema_version": 1}
 
 
-def test_applies_in_order_what_is_missing(empty_database):
+def test_missing_migrations_are_applied_in_order(empty_database):
     with closing(psycopg2.connect(empty_database)) as connection:
         assert apply(connection, [ONE]) == [ONE]
         assert apply(connection, [ONE, TWO]) == [TWO]
     assert tables(empty_database) == ["one", "schema_migrations", "two"]
 
 
-def test_a_broken_migration_leaves_the_schema_as_it_was(empty_database):
+def test_a_failed_migration_does_not_change_the_schema(empty_database):
     with closing(psycopg2.connect(empty_database)) as connection:
         with pytest.raises(MigrationError, match="0002_broken") as raised:
             apply(connection, [ONE, BROKEN])
@@ -98,14 +98,14 @@ def test_a_broken_migration_leaves_the_schema_as_it_was(empty_database):
         assert apply(connection, [ONE, TWO]) == [TWO]
 
 
-def test_later_migrations_than_the_code_knows_are_left_alone(empty_database):
+def test_migrations_newer_than_the_code_are_kept(empty_database):
     with closing(psycopg2.connect(empty_database)) as connection:
         apply(connection, [ONE, TWO])
         assert apply(connection, [ONE]) == []
     assert tables(empty_database) == ["one", "schema_migrations", "two"]
 
 
-def test_two_runs_at_once_apply_nothing_twice(empty_database):
+def test_simultaneous_runs_apply_each_migration_once(empty_database):
     slow = Migration(1, "0001_slow", "SELECT pg_sleep(0.3); CREATE TABLE one ()")
 
     def run(_):
@@ -117,17 +117,17 @@ def test_two_runs_at_once_apply_nothing_twice(empty_database):
     assert sorted(migration.version for migration in applied) == [1, 2]
 
 
-def test_the_master_user_of_rds_can_apply_all_of_them(managed):
+def test_the_master_user_of_rds_can_apply_all_migrations(managed):
     wanted = load(FOLDER)
-    for url in managed:  # in the second one the role is there already
+    for url in managed:  # in the second one, the role exists already
         with closing(psycopg2.connect(url)) as connection:
             assert apply(connection, wanted) == wanted
             with connection, connection.cursor() as cursor:
-                cursor.execute(WHAT_BECAME)
+                cursor.execute(RESULTING_RIGHTS)
                 assert cursor.fetchone() == (False, True, True, True)
 
 
-WHAT_BECAME = """
+RESULTING_RIGHTS = """
     SELECT rolsuper,
         pg_has_role('qr_app', 'rds_iam', 'member'),
         has_table_privilege('qr_app', 'qr_codes', 'insert'),
@@ -150,7 +150,7 @@ WHAT_BECAME = """
         "COPY qr_codes TO PROGRAM 'cat'",
     ],
 )
-def test_the_application_may_not(application, statement):
+def test_the_application_may_not_run(application, statement):
     with pytest.raises(errors.InsufficientPrivilege):
         application.execute(statement)
 
@@ -163,6 +163,6 @@ def test_the_application_may_not(application, statement):
         ("timezone", "UTC"),
     ],
 )
-def test_the_application_works_under_timeouts_and_in_utc(application, setting, value):
+def test_the_application_has_timeouts_and_uses_utc(application, setting, value):
     application.execute(f"SHOW {setting}")
     assert application.fetchone() == (value,)

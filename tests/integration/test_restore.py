@@ -1,6 +1,6 @@
-"""A database that was restored to an earlier moment, over a bucket that was not.
+"""A database restored to an earlier time, with a bucket that was not restored.
 
-What docs/operations.md says of it under "Restoring the database" is shown here.
+These tests prove what docs/operations.md says under "Restoring the database".
 """
 
 import re
@@ -20,7 +20,7 @@ BODY = {"data": "https://example.com/restored"}
 
 @pytest.fixture
 def backup(database):
-    """Keeps the table as it is at each call; the returned function restores it."""
+    """Yield a function that backs the table up and returns one that restores it."""
 
     def back_up():
         database("DROP TABLE IF EXISTS backup")
@@ -35,41 +35,43 @@ def backup(database):
     database("DROP TABLE IF EXISTS backup")
 
 
-def make(functions, key=None):
+def create(functions, key=None):
     headers = {"Idempotency-Key": key} if key else None
     reply = post_generate(functions.generate, BODY, headers)
     assert reply.status == 201
     return reply
 
 
-def forget_cached(servers):
+def clear_cache(servers):
     with redis.Redis(port=servers.valkey.port) as cache:
         cache.flushall()
 
 
 def image_status(reply):
-    """What S3 answers to the URL of a retrieve."""
+    """Return S3's status code for the image URL of a reply."""
     return get(reply.body["qr_code"]).status
 
 
-# --------------------------------------------------------- rows that come back
+# -------------------------------------------------------- rows that are restored
 
 
-def test_a_code_that_lives_has_its_image(functions, database, bucket, servers, backup):
-    qr_id = make(functions).body["qr_id"]
+def test_an_unexpired_code_still_has_its_image(
+    functions, database, bucket, servers, backup
+):
+    qr_id = create(functions).body["qr_id"]
     restore = backup()
     functions.clean_up()
     restore()
-    forget_cached(servers)
+    clear_cache(servers)
     reply = get_retrieve(functions.retrieve, qr_id)
     assert reply.status == 200
     assert image_status(reply) == 200
 
 
-def test_a_code_erased_since_is_still_410_and_is_erased_again(
+def test_a_code_erased_since_the_backup_is_410_and_erased_again(
     functions, database, bucket, servers, backup
 ):
-    qr_id = make(functions).body["qr_id"]
+    qr_id = create(functions).body["qr_id"]
     age(database, servers, qr_id, HOUR_AGO, cached=False)
     restore = backup()
     assert functions.clean_up()["erased"] == 1
@@ -83,10 +85,10 @@ def test_a_code_erased_since_is_still_410_and_is_erased_again(
     assert get_retrieve(functions.retrieve, qr_id).status == 410
 
 
-def test_a_tombstone_purged_since_is_purged_again(
+def test_a_tombstone_purged_since_the_backup_is_purged_again(
     functions, database, bucket, servers, backup
 ):
-    qr_id = make(functions).body["qr_id"]
+    qr_id = create(functions).body["qr_id"]
     age(database, servers, qr_id, HOUR_AGO, cached=False)
     functions.clean_up()
     database("UPDATE qr_codes SET erased_at = now() - interval '31 days'")
@@ -96,16 +98,16 @@ def test_a_tombstone_purged_since_is_purged_again(
     restore()
     assert get_retrieve(functions.retrieve, qr_id).status == 410
     assert functions.clean_up()["purged"] == 1
-    forget_cached(servers)
+    clear_cache(servers)
     assert get_retrieve(functions.retrieve, qr_id).status == 404
 
 
-def test_an_idempotency_key_that_comes_back_replays(
+def test_a_restored_idempotency_key_replays_its_answer(
     functions, database, bucket, backup
 ):
-    first = make(functions, key="a key of before the backup")
+    first = create(functions, key="a key from before the backup")
     backup()()
-    again = make(functions, key="a key of before the backup")
+    again = create(functions, key="a key from before the backup")
     assert again.headers["idempotency-replayed"] == "true"
     assert again.body == first.body
 
@@ -113,60 +115,60 @@ def test_an_idempotency_key_that_comes_back_replays(
 # ------------------------------------------------------------ rows that are lost
 
 
-def test_a_lost_code_lives_on_in_the_cache_and_is_404_without(
+def test_a_lost_code_is_served_by_the_cache_and_404_without_it(
     functions, database, bucket, servers, backup
 ):
     restore = backup()
-    qr_id = make(functions).body["qr_id"]
+    qr_id = create(functions).body["qr_id"]
     restore()
     reply = get_retrieve(functions.retrieve, qr_id)
     assert reply.status == 200
     assert image_status(reply) == 200
-    forget_cached(servers)
+    clear_cache(servers)
     assert get_retrieve(functions.retrieve, qr_id).status == 404
 
 
-def test_the_cache_forgets_a_lost_code_when_it_expires(
+def test_the_cache_drops_a_lost_code_when_it_expires(
     functions, database, bucket, servers, backup
 ):
     restore = backup()
-    qr_id = make(functions).body["qr_id"]
+    qr_id = create(functions).body["qr_id"]
     restore()
     with redis.Redis(port=servers.valkey.port) as cache:
-        forgotten_at = cache.expiretime(f"qr:{qr_id}")
+        dropped_at = cache.expiretime(f"qr:{qr_id}")
     expires_at = datetime.now(UTC) + timedelta(hours=24)  # the default
-    assert abs(forgotten_at - expires_at.timestamp()) < 60
+    assert abs(dropped_at - expires_at.timestamp()) < 60
 
 
 def test_the_image_of_a_lost_code_is_left_to_the_lifecycle_rule(
     functions, database, bucket, backup
 ):
     restore = backup()
-    qr_id = make(functions).body["qr_id"]
+    qr_id = create(functions).body["qr_id"]
     restore()
     report = functions.clean_up()
     assert (report["erased"], report["failed"], report["remaining"]) == (0, 0, 0)
     assert bucket.keys() == {f"codes/{qr_id}.png"}
 
 
-def test_a_lost_idempotency_key_makes_a_second_code(
+def test_a_lost_idempotency_key_creates_a_second_code(
     functions, database, bucket, backup
 ):
     restore = backup()
-    first = make(functions, key="a key of after the backup")
+    first = create(functions, key="a key from after the backup")
     restore()
-    second = make(functions, key="a key of after the backup")
+    second = create(functions, key="a key from after the backup")
     assert "idempotency-replayed" not in second.headers
     assert second.body["qr_id"] != first.body["qr_id"]
 
 
-# ------------------------------------------------- an image that is gone by hand
+# ------------------------------------------------- an image that somebody deleted
 
 
-def test_a_living_code_without_its_image_is_erased_in_its_time(
+def test_a_code_without_its_image_is_erased_after_it_expires(
     functions, database, bucket, servers
 ):
-    qr_id = make(functions).body["qr_id"]
+    qr_id = create(functions).body["qr_id"]
     bucket.empty()
     reply = get_retrieve(functions.retrieve, qr_id)
     assert reply.status == 200
@@ -177,11 +179,11 @@ def test_a_living_code_without_its_image_is_erased_in_its_time(
     assert (report["erased"], report["failed"], report["remaining"]) == (1, 0, 0)
 
 
-# ------------------------------------------------------- the page's own statements
+# ------------------------------------------------ the statements of operations.md
 
 
 def statements(heading):
-    """The SQL that docs/operations.md gives below a heading."""
+    """Return the SQL below a heading of docs/operations.md."""
     section = read("docs/operations.md").split(f"\n### {heading}\n")[1]
     return re.findall(r"```sql\n(.*?)```", re.split(r"\n##+ ", section)[0], re.DOTALL)
 
@@ -189,38 +191,38 @@ def statements(heading):
 def test_missing_rows_are_copied_from_a_restored_instance(
     functions, database, bucket, servers, backup
 ):
-    """A bad DELETE: living codes come back, and nothing else changes."""
-    kept = make(functions).body["qr_id"]
-    lost = make(functions, key="a key that was lost").body["qr_id"]
-    reused = make(functions, key="a key that was used again").body["qr_id"]
-    expired, purged = (make(functions).body["qr_id"] for _ in range(2))
+    """Undo a bad DELETE: living codes are restored, and nothing else changes."""
+    kept = create(functions).body["qr_id"]
+    lost = create(functions, key="a key that was lost").body["qr_id"]
+    reused = create(functions, key="a key that was used again").body["qr_id"]
+    expired, purged = (create(functions).body["qr_id"] for _ in range(2))
     for qr_id in (expired, purged):
         age(database, servers, qr_id, HOUR_AGO, cached=False)
-    backup()  # which the restored instance is, as pg_dump brings it
+    backup()  # stands for the rows that pg_dump copies from the restored instance
     database("ALTER TABLE backup RENAME TO restored_codes")
     functions.clean_up()
     database("DELETE FROM qr_codes WHERE id IN (%s, %s, %s)", lost, reused, purged)
-    again = make(functions, key="a key that was used again").body["qr_id"]
+    again = create(functions, key="a key that was used again").body["qr_id"]
     for statement in statements("Copying rows from a restored instance"):
         for each in filter(str.strip, statement.split(";")):
             database(each)
-    forget_cached(servers)
+    clear_cache(servers)
     found = {
         qr_id: get_retrieve(functions.retrieve, qr_id).status
         for qr_id in (kept, lost, reused, again, expired, purged)
     }
     assert {found.pop(qr_id) for qr_id in (kept, lost, reused, again)} == {200}
     assert found == {expired: 410, purged: 404}
-    replayed = make(functions, key="a key that was lost")
+    replayed = create(functions, key="a key that was lost")
     assert replayed.body["qr_id"] == lost
-    assert make(functions, key="a key that was used again").body["qr_id"] == again
+    assert create(functions, key="a key that was used again").body["qr_id"] == again
     assert database("SELECT data FROM qr_codes WHERE id = %s", expired) == [(None,)]
     assert database("SELECT to_regclass('restored_codes')") == [(None,)]
 
 
-def test_a_code_is_taken_down_before_its_time(functions, database, bucket, servers):
-    qr_id = make(functions).body["qr_id"]
-    (statement,) = statements("Erasing one code before its time")
+def test_a_code_is_erased_before_it_expires(functions, database, bucket, servers):
+    qr_id = create(functions).body["qr_id"]
+    (statement,) = statements("Erasing one code before it expires")
     database(statement.replace(":'id'", "%s"), qr_id)
     report = functions.clean_up()
     assert (report["erased"], report["failed"]) == (1, 0)
@@ -228,5 +230,5 @@ def test_a_code_is_taken_down_before_its_time(functions, database, bucket, serve
     assert database("SELECT data FROM qr_codes WHERE id = %s", qr_id) == [(None,)]
     cached = get_retrieve(functions.retrieve, qr_id)
     assert (cached.status, image_status(cached)) == (200, 404)
-    forget_cached(servers)
+    clear_cache(servers)
     assert get_retrieve(functions.retrieve, qr_id).status == 410

@@ -1,4 +1,4 @@
-"""Single objects over a kept connection, against an S3 that checks signatures."""
+"""Single objects over one connection, on an S3 that checks signatures."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def storage(functions, bucket):
         yield opened
 
 
-def test_puts_body_and_type_and_deletes(storage, bucket):
+def test_an_object_is_stored_with_its_type_and_deleted(storage, bucket):
     storage.put(KEY, b"\x89PNG body", "image/png")
     stored = bucket.client.get_object(Bucket=BUCKET, Key=KEY)
     assert stored["Body"].read() == b"\x89PNG body"
@@ -30,8 +30,8 @@ def test_puts_body_and_type_and_deletes(storage, bucket):
     assert bucket.keys() == set()
 
 
-def test_what_is_not_there_can_be_deleted(storage):
-    storage.delete("codes/never-there.png")
+def test_deleting_a_missing_object_is_no_error(storage):
+    storage.delete("codes/missing.png")
 
 
 def test_one_connection_serves_all_requests(storage):
@@ -41,7 +41,7 @@ def test_one_connection_serves_all_requests(storage):
     assert storage._connection is connection
 
 
-def test_a_connection_that_died_while_frozen_is_replaced(storage, servers, bucket):
+def test_a_connection_lost_while_frozen_is_replaced(storage, servers, bucket):
     storage.put(KEY, b"one", "image/png")
     servers.s3.kill()
     servers.s3.start()
@@ -53,20 +53,20 @@ def test_a_connection_that_died_while_frozen_is_replaced(storage, servers, bucke
     "wrong",
     [{"qr_bucket": "no-such-bucket"}, {"s3_endpoint_url": "http://127.0.0.1:1"}],
 )
-def test_a_missing_bucket_or_server_is_unavailable(storage, wrong):
+def test_a_missing_bucket_or_server_raises_storage_unavailable(storage, wrong):
     with closing(Storage(replace(settings(), **wrong))) as other:
         for request in (lambda: other.put(KEY, b"", ""), lambda: other.delete(KEY)):
             with pytest.raises(StorageUnavailable):
                 request()
 
 
-def test_a_refused_signature_is_unavailable(storage, monkeypatch):
+def test_a_refused_signature_raises_storage_unavailable(storage, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another secret key")
     with pytest.raises(StorageUnavailable):
         storage.put(KEY, b"one", "image/png")
 
 
-def test_a_server_that_does_not_answer_is_given_up_at_once(
+def test_a_server_that_does_not_answer_is_not_tried_again(
     storage, servers, monkeypatch, log
 ):
     monkeypatch.setattr("qr_service.stores.storage.TIMEOUT", 0.3)

@@ -23,7 +23,7 @@ def fetch(functions, qr_id):
     return image.headers["Content-Type"], image.body
 
 
-def test_the_example_of_a_dry_run_makes_none(functions, database, bucket):
+def test_the_dry_run_example_stores_no_code(functions, database, bucket):
     answer = functions.generate(event("generate/dry_run"), Context())
     assert answer["statusCode"] == 200
     body = json.loads(answer["body"])
@@ -62,7 +62,7 @@ def test_the_stored_image_is_read_by_two_scanners(functions, style, content_type
     assert read(body).payload == zbar_reads(body) == DATA.encode()
 
 
-def test_the_answer_tells_what_was_made(functions):
+def test_the_answer_describes_the_code(functions):
     body = {"data": DATA, "format": "svg", "logo": LOGO, "logo_size": 0.2}
     reply = post_generate(functions.generate, body).body
     assert reply.pop("qr_id")
@@ -77,7 +77,7 @@ def test_the_answer_tells_what_was_made(functions):
     }
 
 
-def test_the_style_is_kept_with_the_code_and_the_logo_is_not(functions, database):
+def test_the_style_is_stored_and_the_logo_is_not(functions, database):
     gradient = {"type": "linear", "to": "#7a0026"}
     body = {"data": DATA, "format": "svg", "logo": LOGO, "gradient": gradient}
     qr_id = post_generate(functions.generate, body).body["qr_id"]
@@ -113,7 +113,7 @@ def test_a_repeated_request_with_a_logo_gets_the_same_answer(functions, database
         ({"shape": "star"}, 400, "out_of_range", "shape"),
     ],
 )
-def test_what_cannot_be_made_stores_nothing(
+def test_a_refused_style_stores_nothing(
     functions, database, bucket, style, status, code, field
 ):
     reply = post_generate(functions.generate, {"data": DATA, **style})
@@ -124,7 +124,7 @@ def test_what_cannot_be_made_stores_nothing(
     assert not bucket.keys()
 
 
-def test_a_dry_run_refuses_what_the_real_one_refuses(functions):
+def test_a_dry_run_refuses_data_that_is_too_long(functions):
     request = event("generate/dry_run")
     request["body"] = json.dumps({"data": "x" * 4000})
     answer = functions.generate(request, Context())
@@ -133,9 +133,7 @@ def test_a_dry_run_refuses_what_the_real_one_refuses(functions):
 
 
 @pytest.mark.parametrize("value", ["1", "True", "yes", ""])
-def test_a_dry_run_is_asked_for_by_true_and_nothing_else(
-    functions, database, bucket, value
-):
+def test_dry_run_accepts_only_true(functions, database, bucket, value):
     request = event("generate/dry_run")
     request["queryStringParameters"]["dry_run"] = value
     request["multiValueQueryStringParameters"]["dry_run"] = [value]

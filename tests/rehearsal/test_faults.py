@@ -1,6 +1,6 @@
-"""`make rehearse` notices what would fail on AWS: each fault is put into a copy.
+"""`make rehearse` detects what would fail on AWS: each fault is put into a copy.
 
-The rehearsal has to end at the very step that is there to notice, and say why.
+The rehearsal must end at the step that checks for the fault, and print the reason.
 """
 
 import subprocess
@@ -12,12 +12,12 @@ import pytest
 
 from local.project import ROOT
 
-LONGEST = 600  # seconds, of one rehearsal
+TIMEOUT = 600  # seconds, for one rehearsal
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A text of a file that is replaced by another, and how the rehearsal ends."""
+    """A replacement of text in a file, and how the rehearsal then ends."""
 
     file: str
     before: str
@@ -27,14 +27,14 @@ class Fault:
 
 
 def requirement(name: str) -> str:
-    """The line of a package of the layer, whose hashes follow."""
+    """Return the line of a package of the layer; its hashes follow in the file."""
     lines = (ROOT / "requirements/layer.txt").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith(f"{name}==")]
     return line
 
 
 def left_out(name: str) -> str:
-    """The same line, with a condition that never holds."""
+    """Return the same line with a condition that is never true."""
     return requirement(name).replace(" \\", ' ; python_version < "3" \\')
 
 
@@ -44,15 +44,15 @@ SCHEDULE = """      Events:
           Properties:
             OmitName: true # a fixed name would collide between stages
             ScheduleExpression: !Ref CleanupSchedule
-            RetryPolicy: # a run that could not be started
+            RetryPolicy: # for a run that could not start
               MaximumRetryAttempts: 3
               MaximumEventAgeInSeconds: 3000
             DeadLetterConfig: {Arn: !GetAtt CleanupFailures.Arn}
 """
-LOG_SETTINGS = """        log_min_messages: log # the text of an error can quote a value
+LOG_SETTINGS = """        log_min_messages: log # an error message can quote a value
         log_min_error_statement: panic
 """
-FAULTS = {  # the long rehearsals apart: a process takes several in a row
+FAULTS = {  # long rehearsals are not adjacent: one process runs several in a row
     "the schedule is removed": Fault(
         "template.yaml", SCHEDULE, "", "The schedule erases", "No cleanup erased it"
     ),
@@ -60,21 +60,21 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "functions/migrate/migrations/0001_codes.sql",
         "GRANT USAGE ON SCHEMA public TO qr_app;",
         "GRANT USAGE ON SCHEMA publik TO qr_app;",
-        "The stack stands",
+        "The stack is created",
         "0001_codes failed, InvalidSchemaName",
     ),
     "the retrieve role loses s3:GetObject": Fault(
         "template.yaml",
         "Action: s3:GetObject\n",
         "Action: s3:GetObjectTagging\n",
-        "The presigned URL gives an image",
+        "The presigned URL returns an image",
         "AccessDenied",
     ),
     "the database's certificate is not verified": Fault(
         "layers/common/qr_service/stores/database.py",
         '"sslmode": "verify-full",\n            "sslrootcert": settings.ca_bundle,',
         '"sslmode": "require",',
-        "With the layer's authorities the functions refuse",
+        "With the layer's authorities, functions refuse",
         "not 503",
     ),
     "a package is missing from the layer": Fault(
@@ -95,49 +95,49 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
         "requirements/layer.txt",
         requirement("typing-extensions"),
         left_out("typing-extensions"),
-        "The stack stands",
+        "The stack is created",
         "Schema: ",
     ),
     "the cache's certificate is not verified": Fault(
         "layers/common/qr_service/stores/cache.py",
         '"ssl_ca_certs": settings.ca_bundle',
         '"ssl_cert_reqs": "none"',
-        "With the layer's authorities the functions refuse",
+        "With the layer's authorities, functions refuse",
         "not 503",
     ),
     "a release of a layer publishes no version": Fault(
         "template.yaml",
-        "      PublishLambdaVersion: true # of",
-        "      # of",
-        "A release that changes a layer alone",
-        "The old version serves",
+        "      PublishLambdaVersion: true # publishes",
+        "      # publishes",
+        "A release that changes only a layer",
+        "The alias runs the old version",
     ),
-    "the functions may enter the database and not its proxy": Fault(
+    "the functions may connect to the database, not to its proxy": Fault(
         "template.yaml",
         "- !Select [6, !Split [':', !GetAtt DatabaseProxy.DBProxyArn]]",
         "- !GetAtt Database.DbiResourceId",
         "POST /generate: 201",
         "rds-db:connect to prx-",
     ),
-    "the proxy may not enter the database": Fault(
+    "the proxy may not connect to the database": Fault(
         "template.yaml",
         "dbuser:${Database.DbiResourceId}/qr_app",
         "dbuser:${Database.DbiResourceId}/qr_admin",
         "POST /generate: 201",
         "rds-db:connect to db-",
     ),
-    "the limit of a route is that of none": Fault(
+    "a limit is for a route that does not exist": Fault(
         "template.yaml",
         "ResourcePath: /~1health",
         "ResourcePath: /~1healthy",
-        "More requests at once than the limit",
-        "All of them were answered",
+        "More simultaneous requests than the limit",
+        "No request was refused",
     ),
     "PostgreSQL logs the statements of errors": Fault(
         "template.yaml",
         LOG_SETTINGS,
         "",
-        "No payload in any log",
+        "No log contains a payload",
         "PostgreSQL's log shows payloads",
     ),
 }
@@ -145,7 +145,7 @@ FAULTS = {  # the long rehearsals apart: a process takes several in a row
 
 @pytest.fixture
 def copy(tmp_path):
-    """The project as it is now, with what is not committed yet."""
+    """Return a copy of the project, with uncommitted changes."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True)
     archive = subprocess.run(
@@ -160,13 +160,13 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_rehearsal_ends_where_the_fault_shows(copy, name):
+def test_the_rehearsal_ends_at_the_step_that_finds_the_fault(copy, name):
     fault = FAULTS[name]
     file = copy / fault.file
     text = file.read_text()
     assert fault.before in text
     file.write_text(text.replace(fault.before, fault.after))
-    # Not below tmp_path, which is too long for the name of a socket.
+    # Not below tmp_path, because that path is too long for a socket.
     with tempfile.TemporaryDirectory(
         prefix="qr-broken-", ignore_cleanup_errors=True
     ) as folder:
@@ -176,7 +176,7 @@ def test_the_rehearsal_ends_where_the_fault_shows(copy, name):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=LONGEST,
+            timeout=TIMEOUT,
             check=False,
         )
     _, failed, rest = done.stdout.partition("FAILED  ")

@@ -1,1 +1,1 @@
-"""What tests of several folders share; no test stands here."""
+"""Helpers that the tests of several folders share; this package has no tests."""

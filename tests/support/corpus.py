@@ -1,4 +1,4 @@
-"""Texts as clients send them, by what they are; the last ones fill a symbol exactly."""
+"""Texts that clients send, by kind; those in EXACT fill a symbol completely."""
 
 CORPUS = {
     "url": "https://example.com/t/8f3a?seat=12&row=B",
@@ -18,7 +18,7 @@ CORPUS = {
     "one character": "x",
     "mixed": "Order 20240122153000000001 FROM THE WAREHOUSE IN ZURICH, thanks",
 }
-# Table 7: what a version holds, in the mode that it is counted in.
+# Text, level and version: the text fills the version in the named mode (table 7).
 EXACT = {
     "1-M, bytes": ("a" * 14, "M", 1),
     "1-L, digits": ("1" * 41, "L", 1),

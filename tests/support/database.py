@@ -1,10 +1,10 @@
-"""A database, looked at from outside of the service."""
+"""Direct access to the database, without the service."""
 
 import psycopg2
 
 
 def query(url, statement, *parameters):
-    """The rows of one statement, which is committed; None when it has none."""
+    """Run and commit one statement; return its rows, None if it has no result set."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     try:

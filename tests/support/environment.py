@@ -1,4 +1,4 @@
-"""The environment of the functions, as the template sets it."""
+"""The environment variables of the functions, as the template sets them."""
 
 ENVIRONMENT = {
     "DATABASE_URL": "postgresql://qr_app@127.0.0.1:1/qrcodes",

@@ -1,12 +1,12 @@
-"""What the example events of HTTP are answered, by file below events/.
+"""The status code of the response to each HTTP example event, by file below events/.
 
-On a database that knows the code of RETRIEVED, which the events ask for.
+The database contains a code with the id RETRIEVED, which the events request.
 """
 
 from local.project import EVENTS
 
 ALL = sorted(str(f.relative_to(EVENTS).with_suffix("")) for f in EVENTS.glob("*/*"))
-CONTAINER_DATA = "https://example.com/containers"  # of the code in `make containers`
+CONTAINER_DATA = "https://example.com/containers"  # the data of `make containers`
 RETRIEVED = "3f1c8a52-7d0e-4b6a-9c41-5e8f2a7b6d90"
 STATUS = {
     "generate/base64": 201,

@@ -1,4 +1,4 @@
-"""The handlers over real servers, and what tests do to these behind their back."""
+"""The handlers on real servers, and direct changes of what the servers store."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Servers:
 
 
 def migrate_with(servers):
-    """Runs the migrate function as it runs on AWS: as the database's admin."""
+    """Run the migrate function as on AWS: as the database's admin."""
     before = dict(os.environ)
     os.environ.update(environment(servers))
     os.environ["DATABASE_URL"] = servers.postgresql.url("qr_admin")
@@ -64,7 +64,7 @@ class Functions:
 
 
 def forget():
-    """As if the execution environments had ended."""
+    """Clear all cached objects, as if the execution environments had ended."""
     if generate.generator.cache_info().currsize:
         generate.generator().storage.close()
     for factory in (
@@ -77,9 +77,9 @@ def forget():
 
 
 def age(database, servers, qr_id, moment, *, cached):
-    """Makes a code expire at `moment`, as if it had been made a day before that.
+    """Make a code expire at `moment`, as if it had been created a day earlier.
 
-    In the cache it is forgotten, or, with `cached`, expires at `moment` as well.
+    The code is removed from the cache or, with `cached`, expires there at `moment` too.
     """
     database(
         "UPDATE qr_codes SET created_at = %s - interval '1 day', expires_at = %s"
@@ -96,7 +96,7 @@ def age(database, servers, qr_id, moment, *, cached):
 
 
 class Bucket:
-    """The bucket as its owner sees it."""
+    """Direct access to the bucket, as its owner has it."""
 
     def __init__(self, s3):
         self.client = s3.client()

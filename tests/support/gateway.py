@@ -1,4 +1,4 @@
-"""API Gateway as the handlers see it: requests in as the events of `events/`."""
+"""A stand-in for API Gateway: it calls the handlers with the events of `events/`."""
 
 import copy
 import json
@@ -12,12 +12,12 @@ from tests.support.transcript import transcript
 
 
 def event(case: str) -> dict[str, Any]:
-    """One of the events that developers invoke, such as `generate/url`."""
+    """Return one of the events that developers invoke, such as `generate/url`."""
     return json.loads((EVENTS / f"{case}.json").read_text())
 
 
 class Context:
-    """The Lambda context of an invocation with `seconds` on its clock."""
+    """The Lambda context of an invocation that has `seconds` left."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -33,7 +33,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Reply:
-    """A response as a client gets it; header names in lower case."""
+    """A response as a client receives it; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -50,7 +50,7 @@ def post_generate(
     *,
     api_key_id: str | None = None,
 ) -> Reply:
-    """POST /generate; text is sent as it is, everything else as JSON."""
+    """Send POST /generate; text is sent unchanged, everything else as JSON."""
     if isinstance(body, dict):
         transcript.keep_out(*(str(value) for value in body.values()))
     transcript.keep_out(*(headers or {}).values())
@@ -66,7 +66,7 @@ def get_retrieve(
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
 ) -> Reply:
-    """GET /retrieve/{qr_id}."""
+    """Send GET /retrieve/{qr_id}."""
     request = event("retrieve/json")
     old = request["pathParameters"]["qr_id"]
     request["pathParameters"]["qr_id"] = qr_id
@@ -80,7 +80,7 @@ def get_retrieve(
 
 
 def get_health(handler: Handler) -> Reply:
-    """GET /health."""
+    """Send GET /health."""
     return _call(handler, event("retrieve/health"), None)
 
 
@@ -92,10 +92,10 @@ def _call(
         request["multiValueHeaders"] = _without(request["multiValueHeaders"], name)
         request["multiValueHeaders"][name] = [value]
     answer = handler(copy.deepcopy(request), Context())
-    given = {
+    found = {
         name.lower(): values[-1] for name, values in answer["multiValueHeaders"].items()
     }
-    reply = Reply(answer["statusCode"], given, json.loads(answer["body"]))
+    reply = Reply(answer["statusCode"], found, json.loads(answer["body"]))
     signed = urlsplit(reply.body.get("qr_code", ""))
     transcript.keep_out(*parse_qs(signed.query).get("X-Amz-Signature", []))
     return reply

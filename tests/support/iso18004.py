@@ -1,7 +1,7 @@
-"""A QR symbol read straight from the standard, module by module; slow and plain.
+"""The standard's rules for a QR symbol, module by module: slow, but simple.
 
-It shares no code with the service: what it says of placement and blocks is the oracle
-of the tests. Clauses are those of ISO/IEC 18004:2015.
+This module shares no code with the service. It is the tests' oracle for placement,
+blocks and penalties. Clauses are those of ISO/IEC 18004:2015.
 """
 
 from functools import cache
@@ -12,7 +12,7 @@ INDICATOR = {"L": 1, "M": 0, "Q": 3, "H": 2}  # table 12
 
 
 def is_function(row, column, version):
-    """Whether a module belongs to no codeword (clause 6.3, figures 2 to 18)."""
+    """Return whether a module belongs to no codeword (clause 6.3, figures 2 to 18)."""
     size = 17 + 4 * version
     far = size - 8
     # Finder patterns, separators and format information.
@@ -34,19 +34,22 @@ def is_function(row, column, version):
 
 @cache
 def alignment_centres(version):
-    """Annex E; three of the crossings lie in finder patterns."""
+    """Return the centres of the alignment patterns (annex E).
+
+    Three crossings are inside finder patterns and have no alignment pattern.
+    """
     size = 17 + 4 * version
     lines = util.pattern_position(version)
-    taken = {(6, 6), (6, size - 7), (size - 7, 6)}
-    return [(i, j) for i in lines for j in lines if (i, j) not in taken]
+    in_finders = {(6, 6), (6, size - 7), (size - 7, 6)}
+    return [(i, j) for i in lines for j in lines if (i, j) not in in_finders]
 
 
 def walk(version):
-    """Modules in the order in which bits are placed (clause 7.7.3)."""
+    """Yield the modules in the order in which bits are placed (clause 7.7.3)."""
     size = 17 + 4 * version
     right, upwards = size - 1, True
     while right > 0:
-        if right == 6:  # the timing pattern has this column to itself
+        if right == 6:  # the vertical timing pattern fills this column
             right -= 1
         for step in range(size):
             row = size - 1 - step if upwards else step
@@ -59,16 +62,16 @@ def walk(version):
 
 @cache
 def codewords(version):
-    """The eight modules of each codeword; remainder bits are left over."""
+    """Return the eight modules of each codeword, without the remainder bits."""
     cells = list(walk(version))
     return [cells[start : start + 8] for start in range(0, len(cells) - 7, 8)]
 
 
 def blocks(version, level):
-    """For each block the numbers of its codewords, and how many errors it corrects.
+    """Return the codeword numbers of each block, and how many errors a block corrects.
 
-    Clause 7.6: the first data codeword of each block, then the second, ...; then the
-    error correction codewords in the same way.
+    Clause 7.6: the first data codeword of each block, then the second, and so on; then
+    the error correction codewords in the same way.
     """
     parts = base.rs_blocks(version, INDICATOR[level])
     members = [[] for _ in parts]
@@ -88,7 +91,10 @@ def blocks(version, level):
 
 
 def damage(version, level, cleared):
-    """Share of its capacity that the worst block needs when a square is unreadable."""
+    """Return the share of its correction capacity that the worst block needs.
+
+    `cleared` is the side, in modules, of the unreadable square in the middle.
+    """
     size = 17 + 4 * version
     start = (size - cleared) // 2
     square = range(start, start + cleared)
@@ -102,7 +108,10 @@ def damage(version, level, cleared):
 
 
 def penalty(rows):
-    """Clause 7.8.3.1, rule by rule; finder likes are looked for within the symbol."""
+    """Return the penalty of clause 7.8.3.1, rule by rule.
+
+    Patterns that resemble a finder pattern count only if they are inside the symbol.
+    """
     size = len(rows)
     columns = ["".join(column) for column in zip(*rows, strict=True)]
     total = 0

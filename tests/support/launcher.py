@@ -13,9 +13,9 @@ from local.project import ROOT
 
 
 class Launcher:
-    """`python -m local run` over a state folder.
+    """A process of `python -m local run` with a state folder.
 
-    `url` is where it serves, `output` what it printed so far.
+    `url` is its address, `output` what it has printed so far.
     """
 
     def __init__(self, state: Path, port: int = 0) -> None:
@@ -29,7 +29,7 @@ class Launcher:
         return [sys.executable, "-m", "local", "--state", str(self.state), *arguments]
 
     def environment(self) -> dict[str, str]:
-        # Not the tests' own: it would reach the functions.
+        # Without the tests' own variables, which would reach the functions.
         kept = ("PATH", "HOME", "TMPDIR")
         return {name: os.environ[name] for name in kept if name in os.environ}
 
@@ -51,7 +51,7 @@ class Launcher:
         return self
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Another command over the same folder."""
+        """Run another command on the same folder."""
         return subprocess.run(
             self.command(*arguments),
             cwd=ROOT,
@@ -83,11 +83,11 @@ class Launcher:
         return self.process.pid
 
     def family(self) -> list[int]:
-        """Every process of it, down to the functions' runtimes."""
+        """Return the ids of its processes, down to the functions' runtimes."""
         return [self.pid, *descendants(self.pid)]
 
     def end(self, how: signal.Signals) -> int:
-        """Send a signal to the launcher alone; its exit code."""
+        """Send a signal to the launcher alone; return its exit code."""
         assert self.process is not None
         self.process.send_signal(how)
         return self.process.wait(30)

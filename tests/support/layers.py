@@ -1,4 +1,4 @@
-"""Files as they lie in a layer."""
+"""Files like those of a layer."""
 
 import struct
 
@@ -6,5 +6,5 @@ from checks.layers import MACHINES
 
 
 def elf(machine):
-    """The start of a compiled file for that machine."""
+    """Return the start of a compiled file for that machine."""
     return b"\x7fELF" + bytes(14) + struct.pack("<H", MACHINES[machine])

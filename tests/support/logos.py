@@ -1,4 +1,4 @@
-"""Logos as clients send them, hostile ones, and random requests that carry one."""
+"""Logos: usual, unusual and hostile files, and random requests that contain one."""
 
 import base64
 import random
@@ -11,7 +11,7 @@ from PIL import Image as Raster
 from PIL import ImageDraw
 from qr_service.edge.request import GenerateRequest
 from qr_service.engine.images import render
-from qr_service.engine.style import Style
+from qr_service.engine.style import FORMATS, SHAPES, Style
 from qr_service.engine.symbol import LEVELS, encode
 
 SIDE = 64
@@ -28,7 +28,7 @@ def data_url(body, kind="png"):
 
 
 def letter():
-    """A dark letter on white, the commonest logo of all."""
+    """Return a dark letter on white, the most common kind of logo."""
     picture = Raster.new("RGB", (SIDE, SIDE), "white")
     draw = ImageDraw.Draw(picture)
     for box in ((10, 10, 20, 54), (20, 10, 50, 20), (20, 28, 40, 36)):
@@ -37,7 +37,7 @@ def letter():
 
 
 def disc():
-    """A coloured disc without a background."""
+    """Return a coloured disc without a background."""
     picture = Raster.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
     ImageDraw.Draw(picture).ellipse((0, 0, SIDE - 1, SIDE - 1), fill="#c01020")
     return file(picture)
@@ -58,7 +58,7 @@ def blank():
 
 
 def blocks(seed=0):
-    """A wide picture of random rectangles, the worst for a scanner."""
+    """Return a wide picture of random rectangles, the worst logo for a scanner."""
     rng = random.Random(seed)
     picture = Raster.new("RGB", (100, 40), rng.choice(["white", "black"]))
     draw = ImageDraw.Draw(picture)
@@ -74,7 +74,7 @@ def photo():
 
 
 def qr_code():
-    """A logo that is a QR code of its own."""
+    """Return a logo that is itself a QR code."""
     return render(encode("other", "L"), Style(module_size=4)).body
 
 
@@ -84,14 +84,14 @@ LOGOS = {
 
 
 def random_request(seed):
-    """A request with a logo; every seed another text, level, style and size."""
+    """Return a request with a logo; the seed selects text, level, style and size."""
     rng = random.Random(seed)
     alphabet = rng.choice([digits, f"{ascii_lowercase}:/.", "ABC123"])
     longest = rng.choice([60, 300, 2900])
     data = "".join(rng.choices(alphabet, k=rng.randint(1, longest)))
-    shape = rng.choice(["square", "square", "rounded", "circle", "gapped"])
+    shape = rng.choice(["square", *SHAPES])  # "square" twice as often as the others
     style = Style(
-        format=rng.choice(["png", "svg"]),
+        format=rng.choice(FORMATS),
         module_size=rng.choice([4, 5, 10]),
         shape=shape,
         light=rng.choice(["#ffffff", "transparent"]),
@@ -102,7 +102,7 @@ def random_request(seed):
 
 
 def png(width, height, *chunks):
-    """A grey PNG that says it is that large; its pixels are what `chunks` hold."""
+    """Return a grey PNG that declares this size; `chunks` hold its actual pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -115,7 +115,7 @@ def png(width, height, *chunks):
 
 
 def hostile():
-    """Files, each with its media type and why it must be refused."""
+    """Return files that must be refused, by reason, each with its media type."""
     noise = Raster.effect_noise((200, 200), 50)
     red = Raster.new("RGB", (50, 50), "red")
     zeros = zlib.compress(bytes(40_000_000), 9)
@@ -130,18 +130,18 @@ def hostile():
             "png",
         ),
         "no pixels": (png(0, 0, pixels), "png"),
-        "fewer pixels than it says": (png(100, 100, pixels), "png"),
+        "fewer pixels than declared": (png(100, 100, pixels), "png"),
         "a truncated png": (file(noise)[:3000], "png"),
         "a truncated jpeg": (file(noise, "JPEG")[:3000], "jpeg"),
-        "a gif that is called a png": (file(red, "GIF"), "png"),
-        "a jpeg that is called a png": (file(red, "JPEG"), "png"),
-        "an svg that is called a png": (b"<svg xmlns='x'/>", "png"),
+        "a gif declared as a png": (file(red, "GIF"), "png"),
+        "a jpeg declared as a png": (file(red, "JPEG"), "png"),
+        "an svg declared as a png": (b"<svg xmlns='x'/>", "png"),
         "one byte too many": (bytes(64 * 1024 + 1), "png"),
     }
 
 
 def unusual():
-    """Files that are fine, whatever they look like."""
+    """Return valid files of unusual kinds, each with its media type."""
     red = Raster.new("RGB", (50, 50), "red")
     blue = Raster.new("RGB", (50, 50), "blue")
     return {

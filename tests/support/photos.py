@@ -1,4 +1,4 @@
-"""How styles survive a camera: a measured table, not a test.
+"""How well photos of each style are read: a measured table, not a test.
 
     PYTHONPATH=layers/common sh local/venv.sh python -m tests.support.photos
 
@@ -29,7 +29,8 @@ STYLES = {
     "gradient": Style(dark="#0d47a1", gradient=Gradient("radial", "#7a0026")),
     "logo": Style(logo=disc()),
 }
-# Pixels a module, degrees, blur in modules, noise in shades of grey, JPEG quality.
+# Pixels per module, degrees of rotation, blur in modules, noise in shades of grey,
+# JPEG quality.
 PHOTOS = {
     "near": (6, 2, 0.2, 8, 85),
     "tilted": (6, 17, 0.2, 8, 85),
@@ -41,7 +42,7 @@ PHOTOS = {
 
 
 def photo(clean, modules, conditions, rng):
-    """A grey photo of a clean picture that is `modules` wide with its quiet zone."""
+    """Return a grey photo of a picture that is `modules` wide with its quiet zone."""
     scale, degrees, blur, noise, quality = conditions
     side = round(modules * scale)
     paper = Raster.new("L", (round(side * 1.5),) * 2, 215)
@@ -66,7 +67,7 @@ def text(seed):
 
 
 def shares(style, conditions):
-    """The shares of the photos that zxing-cpp and zbar read, 0..1."""
+    """Return the shares of the photos that zxing-cpp and zbar read, 0..1."""
     read = [0, 0]
     for seed in range(TEXTS):
         data = text(seed).encode()
@@ -85,7 +86,7 @@ def shares(style, conditions):
 
 
 def table():
-    """The table, as lines of Markdown."""
+    """Yield the lines of the table, in Markdown."""
     yield f"| photo | {' | '.join(STYLES)} |"
     yield "|---" * (len(STYLES) + 1) + "|"
     for name, conditions in PHOTOS.items():
@@ -96,4 +97,4 @@ def table():
 
 if __name__ == "__main__":
     for line in table():
-        print(line)  # noqa: T201  the table is what it is run for
+        print(line)  # noqa: T201  the command's only purpose

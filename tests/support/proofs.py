@@ -1,4 +1,4 @@
-"""What the service accepts is read by two readers; what it refuses has a reason."""
+"""Checks that two readers read what is accepted, and that refusals are justified."""
 
 from dataclasses import replace
 
@@ -13,9 +13,9 @@ from tests.support.scanners import zbar_reads
 
 
 def proven(data, style, level="M"):
-    """The image, read back by zxing-cpp, and by zbar as far as zbar can.
+    """Return the proof of an image that zxing-cpp and, for ASCII, zbar read back.
 
-    zbar guesses at the encoding of bytes, so that only ASCII is compared.
+    zbar guesses the encoding of bytes, so it is compared for ASCII only.
     """
     proof = prove(GenerateRequest(data, 24, level, style, b""))
     if data.isascii():
@@ -24,7 +24,7 @@ def proven(data, style, level="M"):
 
 
 def check(wanted):
-    """Returns whether it was accepted; None when the data fits in no symbol."""
+    """Return whether a request is accepted; None if its data fits in no symbol."""
     try:
         proof = prove(wanted)
     except DataTooLong:
@@ -33,19 +33,21 @@ def check(wanted):
         return _check_advice(wanted, refused.fields)
     payload = wanted.data.encode()
     assert read(proof.image.body).payload == payload
-    assert zbar_reads(proof.image.body) == payload, f"{proof.symbol.version} by zbar"
+    assert zbar_reads(proof.image.body) == payload, (
+        f"zbar cannot read version {proof.symbol.version}"
+    )
     assert proof.margin >= 1 - logos.BUDGET - 0.01
     return True
 
 
 def _check_advice(wanted, fields):
-    if fields["field"] == "logo":  # there is no size that would fit
+    if fields["field"] == "logo":  # no size fits
         for size in (0.05, None):
             with pytest.raises(Unscannable):
                 prove(replace(wanted, style=replace(wanted.style, logo_size=size)))
         return False
     assert fields["field"] == "logo_size"
-    assert 0.05 <= fields["allowed"] <= 0.5, "a size that a request may ask for"
+    assert 0.05 <= fields["allowed"] <= 0.5, "a size that a request may contain"
     style = replace(wanted.style, logo_size=fields["allowed"])
-    assert check(replace(wanted, style=style)), "the size that was said to fit"
+    assert check(replace(wanted, style=style)), "the size that the refusal allows"
     return False

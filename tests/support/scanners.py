@@ -1,6 +1,6 @@
-"""The second opinion on what scans: zbar, stricter than zxing-cpp.
+"""The second reader of QR codes: zbar, which is stricter than zxing-cpp.
 
-It needs Debian's libzbar0. Where that is missing its tests are skipped, but not in CI.
+It needs Debian's libzbar0. Without it, its tests are skipped, but not in CI.
 """
 
 import os
@@ -19,14 +19,14 @@ needs_zbar = pytest.mark.skipif(
     pyzbar is None and not os.environ.get("CI"), reason="apt-get install libzbar0"
 )
 
-_ONE_PIXEL_A_MODULE = 217  # the widest picture of such: version 40, border 20
+_ONE_PIXEL_A_MODULE = 217  # the widest such picture: version 40, border 20
 
 
 def zbar_reads(body: bytes) -> bytes | None:
-    """The payload of the one QR code in an image file, cleanly rendered.
+    """Return the payload of the only QR code in an image file; None unless it has one.
 
-    That is with at least two pixels a module: zbar misses modules of one pixel, and
-    reads the very same picture when each pixel is four.
+    Small pictures are doubled in size: zbar fails at one pixel a module, but reads the
+    same picture when each pixel becomes four.
     """
     seen = picture(body)
     if seen.width <= _ONE_PIXEL_A_MODULE:
@@ -36,7 +36,7 @@ def zbar_reads(body: bytes) -> bytes | None:
 
 
 def picture(body: bytes) -> Raster.Image:
-    """An image file, PNG or SVG, in shades of grey on white paper."""
+    """Return an image file, PNG or SVG, in shades of grey on white paper."""
     if body.startswith(b"<svg"):
         return svg.rasterise(body, 8).convert("L")
     raster = Raster.open(BytesIO(body)).convert("RGBA")

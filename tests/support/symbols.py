@@ -1,15 +1,15 @@
-"""Symbols by the qrcode package, and random texts for them."""
+"""Symbols drawn by the qrcode package, and random texts for them."""
 
 import random
 
 import qrcode
 from qr_service.engine.symbol import LEVELS
 
-INDICATOR = {"L": 1, "M": 0, "Q": 3, "H": 2}
+from tests.support.iso18004 import INDICATOR
 
 
 def stock_rows(data, symbol):
-    """The same symbol by the qrcode package's own public way."""
+    """Return the rows of the same symbol from the qrcode package's public API."""
     code = qrcode.QRCode(
         version=symbol.version, error_correction=INDICATOR[symbol.level], border=0
     )
@@ -19,7 +19,7 @@ def stock_rows(data, symbol):
 
 
 def random_text(seed):
-    """A short text, digits, capitals, letters and others in turn, and a level."""
+    """Return a short text of digits, capitals, letters and others, and a level."""
     rng = random.Random(seed)
     alphabets = ["0123456789", "ABCXYZ $%*+-./:", "abcdefgh", "日本é👍"]
     runs = (rng.choices(rng.choice(alphabets), k=rng.randint(1, 13)) for _ in range(3))

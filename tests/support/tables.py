@@ -1,18 +1,16 @@
-"""README.md's tables, for the tests that compare them with what the code does."""
+"""Tables of the documents, for the tests that compare them with the code."""
 
 import re
 
 from local.project import ROOT
 
-README = ROOT / "README.md"
 
-
-def rows(first_column: str) -> list[list[str]]:
-    """The rows, as their cells, of the one table whose first column is called so."""
+def rows(document: str, first_column: str) -> list[list[str]]:
+    """Return the rows, as cells, of the table whose first column has this name."""
     table = re.compile(
         rf"^\| {first_column} \|.*\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE
     )
-    (lines,) = table.findall(README.read_text())
+    (lines,) = table.findall((ROOT / document).read_text())
     return [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in lines.splitlines()
@@ -20,5 +18,5 @@ def rows(first_column: str) -> list[list[str]]:
 
 
 def quoted(cell: str) -> list[str]:
-    """What a cell holds in `backticks`."""
+    """Return the parts of a cell that are in `backticks`."""
     return re.findall(r"`([^`]+)`", cell)

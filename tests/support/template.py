@@ -1,4 +1,4 @@
-"""The template as tests see it: parsed, and nothing resolved."""
+"""The template, parsed; its intrinsic functions are not resolved."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from local.project import TEMPLATE as TEMPLATE_FILE
 
 
 def read(name: str) -> str:
-    """The text of a file of the repository."""
+    """Return the text of a file of the repository."""
     return (ROOT / name).read_text()
 
 
@@ -19,7 +19,7 @@ RESOURCES = TEMPLATE["Resources"]
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
-    """The properties of the template's resources of one type, by logical id."""
+    """Return the properties of the resources of one type, by logical id."""
     return {
         name: resource["Properties"]
         for name, resource in RESOURCES.items()

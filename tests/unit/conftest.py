@@ -1,4 +1,4 @@
-"""Unit tests cannot open a socket."""
+"""Fixtures of the unit tests, which cannot open a socket."""
 
 import pytest
 from pytest_socket import disable_socket, enable_socket

@@ -22,31 +22,31 @@ def row(budget, ours, rival):
         (None, 2, 6, 3, ""),
     ],
 )
-def test_a_ratio_is_held_against_its_budget(budget, ours, rival, ratio, verdict):
+def test_a_ratio_is_compared_with_its_budget(budget, ours, rival, ratio, verdict):
     measured = row(budget, ours, rival)
     assert (measured.ratio, measured.verdict) == (ratio, verdict)
 
 
-def test_what_missed_is_named_with_its_ratio_and_its_must():
+def test_a_missed_budget_is_reported_with_ratio_and_limit():
     rows = [row(FASTER, 1, 19), row(FASTER, 1, 21), row(None, 9, 1)]
     assert missed(rows) == ["PNG, 20 B: 19, must be 20"]
 
 
-def test_contenders_take_turns_and_give_their_medians():
+def test_contenders_take_turns_and_their_medians_are_returned():
     order = []
 
     def measure(name, values):
-        given = iter(values)
-        return lambda: order.append(name) or next(given)
+        remaining = iter(values)
+        return lambda: order.append(name) or next(remaining)
 
     measures = {"a": measure("a", [1, 9, 2]), "b": measure("b", [5, 4, 90])}
     assert interleave(measures, 3) == {"a": 2, "b": 5}
     assert "".join(order) == "ababab"
 
 
-def test_time_is_cpu_time_of_one_call_in_milliseconds():
+def test_the_time_is_the_cpu_time_of_one_call_in_milliseconds():
     calls = []
     measure = cpu_milliseconds(lambda: calls.append(sum(range(10_000))))
     before = len(calls)
     assert 0.01 < measure() < 10
-    assert len(calls) > before + 1  # shorter than what can be measured at once
+    assert len(calls) > before + 1  # one call is too short to measure

@@ -8,7 +8,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("life", "expired"),
+    ("remaining", "expired"),
     [
         (timedelta(hours=-1), True),
         (timedelta(0), True),
@@ -17,21 +17,21 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
         (timedelta(hours=1), False),
     ],
 )
-def test_under_one_second_of_life_is_expired(life, expired):
-    assert is_expired(NOON + life, NOON) is expired
+def test_a_code_with_less_than_one_second_left_is_expired(remaining, expired):
+    assert is_expired(NOON + remaining, NOON) is expired
 
 
-def test_a_tombstone_is_expired_whatever_the_clock_says():
+def test_a_tombstone_is_expired_at_any_time():
     assert Code("id", NOON + timedelta(days=1), "", "").is_expired(NOON)
 
 
-def test_moments_are_written_in_utc_with_whole_seconds():
+def test_timestamps_are_in_utc_with_whole_seconds():
     paris = timezone(timedelta(hours=1))
     moment = datetime(2024, 1, 22, 16, 30, 0, 999999, tzinfo=paris)
     assert timestamp(moment) == "2024-01-22T15:30:00Z"
 
 
-def test_accepts_a_canonical_id():
+def test_a_canonical_id_is_accepted():
     qr_id = "3b091314-0292-438f-b45c-79b1201b0f3a"
     assert check_qr_id(qr_id) == qr_id
 
@@ -48,7 +48,7 @@ def test_accepts_a_canonical_id():
         "x" * 10_000,
     ],
 )
-def test_refuses_every_other_id(text):
+def test_every_other_id_is_refused(text):
     with pytest.raises(BadRequest) as error:
         check_qr_id(text)
     assert error.value.code == "invalid_id"

@@ -4,7 +4,7 @@ from qr_service.config import ConfigurationError, Settings
 from tests.support.environment import ENVIRONMENT
 
 
-def test_reads_the_environment():
+def test_settings_are_read_from_the_environment():
     settings = Settings.from_env({**ENVIRONMENT, "REDIS_TLS": "false"})
     assert settings.qr_bucket == "codes"
     assert settings.redis_port == 1
@@ -20,7 +20,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", [*NAMES, "AWS_REGION"])
-def test_an_absent_variable_is_named(name):
+def test_a_missing_variable_is_named(name):
     environ = {key: value for key, value in ENVIRONMENT.items() if key != name}
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_env(environ)
@@ -56,6 +56,6 @@ def test_a_malformed_variable_is_named(name, value):
         ({"REDIS_TLS": "true"}, "CA_BUNDLE"),
     ],
 )
-def test_variables_have_to_agree(changes, named):
+def test_variables_must_be_consistent(changes, named):
     with pytest.raises(ConfigurationError, match=named):
         Settings.from_env({**ENVIRONMENT, **changes})

@@ -1,4 +1,4 @@
-"""docs/cost.md tells what docs/cost.py computes, of the template that there is."""
+"""docs/cost.md contains what docs/cost.py computes, from the current template."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ SAMCONFIG = tomllib.loads(read("samconfig.toml"))
 
 
 @pytest.mark.parametrize("table", [cost.summary, cost.details, cost.prices])
-def test_the_page_has_what_the_script_prints(table):
+def test_the_page_contains_what_the_script_prints(table):
     assert table() in read("docs/cost.md")
 
 
@@ -31,15 +31,16 @@ def test_items_add_up_to_the_sum():
     assert f"| `prod` | {cost.dollars(sum(items.values()))} |" in cost.summary()
 
 
-def test_a_million_requests_cost_what_their_prices_say():
+def test_the_cost_of_a_million_requests_follows_from_the_prices():
     rest, busy = (cost.costs(cost.DEV, requests) for requests in (0, 1_000_000))
     assert busy["API Gateway"] - rest["API Gateway"] == pytest.approx(3.50)
     assert busy["S3 requests"] == pytest.approx(0.1 * 5 + 0.9 * 0.4)
-    assert busy["X-Ray"] == pytest.approx(5.00)  # fewer than one a second: all
+    # Below one request a second, X-Ray traces every request.
+    assert busy["X-Ray"] == pytest.approx(5.00)
     assert busy["Lambda"] == pytest.approx(0.2 + 0.1816, abs=0.001)
 
 
-def test_the_sums_are_of_this_template():
+def test_the_script_assumes_what_the_template_contains():
     database = RESOURCES["Database"]["Properties"]
     assert int(database["AllocatedStorage"]) == cost.STORAGE_GB
     assert database["MultiAZ"] == {"Fn::If": ["IsProd", True, False]}
@@ -52,12 +53,14 @@ def test_the_sums_are_of_this_template():
         cost.RETRIEVE_GB
     )
     events = [
-        each for one in FUNCTIONS.values() for each in one.get("Events", {}).values()
+        event
+        for function in FUNCTIONS.values()
+        for event in function.get("Events", {}).values()
     ]
     assert sum(event["Type"] == "Api" for event in events) == cost.ROUTES
 
 
-def test_the_service_writes_as_many_metrics_as_are_paid_for():
+def test_the_script_counts_all_metrics_of_the_service():
     written = set()
     for path in (ROOT / "layers/common/qr_service").rglob("*.py"):
         written |= set(re.findall(r'add_metric\(\s*"(\w+)"', path.read_text()))
@@ -65,14 +68,14 @@ def test_the_service_writes_as_many_metrics_as_are_paid_for():
 
 
 @pytest.mark.parametrize("stage", cost.STAGES, ids=lambda stage: stage.name)
-def test_the_sums_are_of_the_stage_that_is_deployed(stage):
+def test_the_script_assumes_the_parameters_of_each_stage(stage):
     parameters = SAMCONFIG[stage.name]["global"]["parameters"]["parameter_overrides"]
-    given = dict(pair.split("=", 1) for pair in parameters)
+    overrides = dict(pair.split("=", 1) for pair in parameters)
     default = PARAMETERS["DatabaseInstanceClass"]["Default"]
-    assert given.get("DatabaseInstanceClass", default) == stage.instance
-    assert int(given["LogRetentionDays"]) == stage.retention_days
-    assert (given["Stage"] == "prod") == stage.proxy == (stage.zones == "Multi-AZ")
+    assert overrides.get("DatabaseInstanceClass", default) == stage.instance
+    assert int(overrides["LogRetentionDays"]) == stage.retention_days
+    assert (overrides["Stage"] == "prod") == stage.proxy == (stage.zones == "Multi-AZ")
 
 
-def test_the_readme_has_the_sums():
+def test_the_readme_contains_the_summary():
     assert cost.summary() in read("README.md")

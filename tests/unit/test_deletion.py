@@ -20,23 +20,23 @@ def keys(bucket):
     return {found.key for found in bucket.objects.all()}
 
 
-def test_deletes_what_it_is_told_and_nothing_else(settings, bucket):
+def test_only_the_given_keys_are_deleted(settings, bucket):
     deletion = Deletion(settings)
     for name in "abc":
         bucket.put_object(Key=f"codes/{name}.png", Body=b"png")
-    wanted = ["codes/a.png", "codes/b.png", "codes/never-there.png"]
+    wanted = ["codes/a.png", "codes/b.png", "codes/missing.png"]
     assert deletion.delete(wanted) == set(wanted)
     assert keys(bucket) == {"codes/c.png"}
 
 
-def test_a_missing_bucket_is_unavailable(settings):
+def test_a_missing_bucket_raises_storage_unavailable(settings):
     with mock_aws():
         deletion = Deletion(settings)
         with pytest.raises(StorageUnavailable):
             deletion.delete(["codes/a.png"])
 
 
-def test_the_errors_inside_a_successful_answer_are_read(settings):
+def test_errors_inside_a_successful_response_are_read(settings):
     deletion = Deletion(settings)
     with Stubber(deletion._client) as stub:
         stub.add_response(

@@ -1,4 +1,4 @@
-"""docs/architecture.svg is the picture of architecture.dot, and of the template."""
+"""docs/architecture.svg shows architecture.dot, which matches the template."""
 
 import re
 from hashlib import sha256
@@ -12,15 +12,15 @@ SOURCE = ROOT / "docs/architecture.dot"
 PICTURE = ROOT / "docs/architecture.svg"
 
 
-def test_the_picture_was_made_of_the_source():
-    (made_of,) = re.findall(r"<!-- architecture\.dot (\w+) -->", PICTURE.read_text())
-    assert made_of == sha256(SOURCE.read_bytes()).hexdigest(), "run docs/diagram.sh"
+def test_the_picture_was_drawn_from_this_source():
+    (checksum,) = re.findall(r"<!-- architecture\.dot (\w+) -->", PICTURE.read_text())
+    assert checksum == sha256(SOURCE.read_bytes()).hexdigest(), "run docs/diagram.sh"
 
 
-def test_the_picture_holds_every_word_of_the_source():
-    words = set(re.findall(r'label="([^"]+)"', SOURCE.read_text()))
+def test_the_picture_contains_every_label_of_the_source():
+    labels = set(re.findall(r'label="([^"]+)"', SOURCE.read_text()))
     texts = {text.text for text in ElementTree.parse(PICTURE).iter() if text.text}
-    lines = {line for word in words for line in word.split("\\n")}
+    lines = {line for label in labels for line in label.split("\\n")}
     assert lines <= texts
 
 
@@ -32,12 +32,12 @@ def test_the_page_shows_the_picture():
     "name",
     [*FUNCTIONS, "Database", "DatabaseProxy", "Cache", "QrBucket"],
 )
-def test_what_runs_is_in_the_picture(name):
+def test_a_resource_that_runs_is_in_the_picture(name):
     assert name in RESOURCES
     assert re.search(rf"^\s+{name} \[", SOURCE.read_text(), re.MULTILINE)
 
 
-def test_nothing_is_in_the_picture_that_the_template_does_not_make():
+def test_the_picture_contains_only_resources_of_the_template():
     nodes = set(re.findall(r"^\s+([A-Z]\w+) \[", SOURCE.read_text(), re.MULTILINE))
     assert nodes <= set(RESOURCES)
     assert len(nodes) >= 10

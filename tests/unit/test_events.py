@@ -11,7 +11,7 @@ def run(work):
     return events.entrypoint(work)({}, Context())
 
 
-def test_returns_and_logs_what_the_work_did(log):
+def test_the_result_is_returned_and_logged(log):
     assert run(lambda event, context: {"erased": 3}) == {"erased": 3}
     assert [line["erased"] for line in log()] == [3]
 
@@ -24,7 +24,7 @@ def test_returns_and_logs_what_the_work_did(log):
         KeyError("the payload"),
     ],
 )
-def test_a_failure_is_raised_and_keeps_its_payload_to_itself(error, log, capsys):
+def test_a_failure_is_raised_and_logged_without_its_payload(error, log, capsys):
     def work(event, context):
         raise error
 
@@ -38,7 +38,7 @@ def test_a_failure_is_raised_and_keeps_its_payload_to_itself(error, log, capsys)
     assert '"Failures":[1.0]' in capsys.readouterr().out  # the metric
 
 
-def test_a_failure_that_is_our_own_text_is_told_with_it():
+def test_a_failure_with_a_safe_message_is_raised_with_it():
     def work(event, context):
         raise MigrationError("0002_more failed", "42501")
 

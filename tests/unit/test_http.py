@@ -11,7 +11,7 @@ from tests.support.gateway import Context, event, get_health, post_generate
 
 
 def api(answer):
-    """A handler of both routes that does `answer()`."""
+    """Return a handler of both routes that calls `answer`."""
     app = http.resolver()
     app.post("/generate")(answer)
     app.get("/health")(answer)
@@ -44,13 +44,13 @@ def test_an_error_is_a_problem_document_with_its_own_fields():
     }
 
 
-def test_unavailable_says_when_to_try_again():
+def test_an_unavailable_service_says_when_to_retry():
     reply = get_health(api(raising(DatabaseUnavailable(maybe_executed=False))))
     assert reply.status == 503
     assert int(reply.headers["retry-after"]) > 0
 
 
-def test_an_unexpected_error_tells_the_client_nothing_of_itself(log, capsys):
+def test_an_unexpected_error_is_hidden_from_the_client(log, capsys):
     reply = get_health(api(raising(ValueError("the payload"))))
     assert reply.status == 500
     assert reply.body["code"] == "internal_error"
@@ -62,7 +62,7 @@ def test_an_unexpected_error_tells_the_client_nothing_of_itself(log, capsys):
     assert '"ServerErrors":[1.0]' in capsys.readouterr().out  # the metric
 
 
-def test_one_line_is_logged_for_a_request(log):
+def test_each_request_logs_one_line(log):
     reply = get_health(api(lambda: http.respond(200, {"status": "ok"})))
     assert reply.status == 200
     (line,) = log()
@@ -72,14 +72,14 @@ def test_one_line_is_logged_for_a_request(log):
     assert line["request_id"] == context["requestId"]
 
 
-def test_browsers_of_the_allowed_origin_may_read_every_answer():
+def test_browsers_of_the_allowed_origin_may_read_every_response():
     for answer in (lambda: http.respond(200, {}), raising(BadRequest("x", "x"))):
         headers = get_health(api(answer)).headers
         assert headers["access-control-allow-origin"] == "*"
         assert "Location" in headers["access-control-expose-headers"]
 
 
-def test_an_unknown_route_is_a_problem_too():
+def test_an_unknown_route_returns_a_problem_document():
     request = event("retrieve/health") | {"path": "/nowhere", "resource": "/nowhere"}
     answer = api(lambda: None)(request, Context())
     assert answer["statusCode"] == 404
@@ -87,23 +87,23 @@ def test_an_unknown_route_is_a_problem_too():
 
 
 @pytest.mark.parametrize(
-    ("called", "path", "beside"),
+    ("full_path", "path", "link"),
     [
         ("/generate", "/generate", "/retrieve/1"),
         ("/dev/generate", "/generate", "/dev/retrieve/1"),
         ("/dev/generate/", "/generate/", "/dev/retrieve/1"),
-        # A custom domain's base path is in both.
+        # Both paths contain a custom domain's base path.
         ("/codes/v1/generate", "/codes/v1/generate", "/codes/v1/retrieve/1"),
     ],
 )
-def test_links_keep_the_stage_or_base_path(called, path, beside):
+def test_links_keep_the_stage_or_base_path(full_path, path, link):
     request = event("generate/url") | {"path": path}
-    request["requestContext"]["path"] = called
+    request["requestContext"]["path"] = full_path
     request["headers"]["Host"] = "evil.example"
-    assert http.link_to(APIGatewayProxyEvent(request), "/retrieve/1") == beside
+    assert http.link_to(APIGatewayProxyEvent(request), "/retrieve/1") == link
 
 
-def test_a_custom_domains_base_path_does_not_matter():
+def test_routing_ignores_a_custom_domains_base_path():
     request = event("retrieve/health") | {"path": "/codes/v1/health"}
     answer = api(lambda: http.respond(200, {}))(request, Context())
     assert answer["statusCode"] == 200
@@ -118,7 +118,7 @@ def test_a_base64_body_is_decoded():
 @pytest.mark.parametrize(
     ("body", "encoded"), [("not base64!", True), ("é", True), ("\ud800", False)]
 )
-def test_a_body_that_is_no_text_is_refused(body, encoded):
+def test_a_body_that_is_not_text_is_refused(body, encoded):
     request = event("generate/url") | {"body": body, "isBase64Encoded": encoded}
     with pytest.raises(BadRequest):
         http.body_of(APIGatewayProxyEvent(request))

@@ -6,7 +6,7 @@ from PIL import Image as Raster
 from PIL import ImageChops
 from qr_service.engine.colours import rgb
 from qr_service.engine.images import MAX_WIDTH, render
-from qr_service.engine.style import Gradient, Style
+from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
 from qr_service.engine.symbol import encode
 from qr_service.errors import BadRequest
 
@@ -17,7 +17,7 @@ def pixels(image):
     return Raster.open(BytesIO(image.body)).convert("RGBA")
 
 
-def test_every_module_is_a_square_of_whole_pixels_in_a_quiet_zone():
+def test_every_module_is_a_square_of_whole_pixels_inside_the_quiet_zone():
     style = Style(module_size=3, border=5, dark="#102030", light="#fafbfc")
     image = render(SYMBOL, style)
     raster = pixels(image)
@@ -38,7 +38,7 @@ def test_a_transparent_background_is_transparent_and_the_rest_is_not():
     assert raster.getpixel((45, 45)) == (0, 0, 0xAA, 255)
 
 
-def test_two_colours_cost_one_bit_a_pixel():
+def test_two_colours_need_one_bit_per_pixel():
     image = render(SYMBOL, Style(dark="#112233", light="#fefefe"))
     assert image.content_type == "image/png"
     bit_depth, colour_type = image.body[24], image.body[25]
@@ -53,11 +53,11 @@ def test_two_colours_cost_one_bit_a_pixel():
         Style(gradient=Gradient("radial", "#700000")),
     ],
 )
-def test_equal_input_gives_equal_bytes(style):
+def test_equal_input_produces_equal_bytes(style):
     assert render(SYMBOL, style).body == render(SYMBOL, style).body
 
 
-def test_refuses_more_than_the_widest_image_and_says_what_fits():
+def test_an_image_that_is_too_wide_is_refused_with_what_fits():
     symbol = encode("x" * 2000, "L")
     with pytest.raises(BadRequest) as error:
         render(symbol, Style(module_size=40, border=20))
@@ -68,8 +68,8 @@ def test_refuses_more_than_the_widest_image_and_says_what_fits():
         render(symbol, Style(module_size=largest + 1, border=20))
 
 
-@pytest.mark.parametrize("shape", ["rounded", "circle", "gapped"])
-def test_a_shape_needs_pixels_to_show_and_the_refusal_says_how_many(shape):
+@pytest.mark.parametrize("shape", sorted({*SHAPES} - {"square"}))
+def test_a_shape_in_small_modules_is_refused_with_the_least_size(shape):
     for size in (1, 3):
         with pytest.raises(BadRequest) as error:
             render(SYMBOL, Style(shape=shape, module_size=size))
@@ -79,13 +79,13 @@ def test_a_shape_needs_pixels_to_show_and_the_refusal_says_how_many(shape):
     assert render(SYMBOL, Style(shape=shape, module_size=1, format="svg"))
 
 
-COLOURS = ["#ffffff", "#fff8e7", "transparent"]
+LIGHTS = ["#ffffff", "#fff8e7", "transparent"]
 
 
-@pytest.mark.parametrize("light", COLOURS)
-@pytest.mark.parametrize("gradient", ["linear", "radial"])
+@pytest.mark.parametrize("light", LIGHTS)
+@pytest.mark.parametrize("gradient", GRADIENT_TYPES)
 def test_a_gradient_starts_dark_and_ends_in_its_other_colour(gradient, light):
-    """Top to bottom, or from the centre; the background keeps its own colour."""
+    """It runs from top to bottom, or from the centre; the background is unchanged."""
     style = Style(dark="#000080", light=light, gradient=Gradient(gradient, "#800000"))
     raster = pixels(render(SYMBOL, style))
     edge, far = 4 * 10, raster.width - 4 * 10 - 1
@@ -116,8 +116,8 @@ def on(symbol, x, y):
     return symbol.rows[y // 10 - 4][x // 10 - 4] == "1"
 
 
-@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
-def test_two_colours_stay_those_two_and_what_lies_between(shape):
+@pytest.mark.parametrize("shape", SHAPES)
+def test_only_the_two_colours_and_shades_between_them_occur(shape):
     style = Style(dark="#102030", light="#f0e0d0", shape=shape)
     raster = pixels(render(SYMBOL, style))
     found = {colour for _, colour in raster.getcolors(256)}
@@ -130,12 +130,17 @@ def test_two_colours_stay_those_two_and_what_lies_between(shape):
         assert alpha == 255
 
 
-@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("gradient", [None, Gradient("radial", "#700000")])
-def test_a_transparent_picture_is_the_opaque_one_on_white(shape, gradient):
+def test_a_transparent_picture_on_white_equals_the_opaque_one(shape, gradient):
     style = Style(dark="#000070", shape=shape, gradient=gradient)
     layer = pixels(render(SYMBOL, replace(style, light="transparent")))
     paper = Raster.new("RGBA", layer.size, "white")
     opaque = pixels(render(SYMBOL, style))
     difference = ImageChops.difference(Raster.alpha_composite(paper, layer), opaque)
     assert max(high for _, high in difference.getextrema()) <= 1
+
+
+def test_every_format_has_a_content_type_of_its_own():
+    types = {render(SYMBOL, Style(format=each)).content_type for each in FORMATS}
+    assert len(types) == len(FORMATS), "engine/images.py: a branch in render is missing"

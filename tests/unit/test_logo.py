@@ -1,4 +1,4 @@
-"""Logos: what they hide, what is refused, and that all else is read by two readers."""
+"""Logos: what they hide, which are refused, and that two readers read all others."""
 
 import random
 from dataclasses import replace
@@ -11,7 +11,7 @@ from qr_service.edge.request import GenerateRequest
 from qr_service.engine import logo as logos
 from qr_service.engine.images import render
 from qr_service.engine.readback import read
-from qr_service.engine.style import Style
+from qr_service.engine.style import FORMATS, Style
 from qr_service.engine.svg import rasterise
 from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import BadRequest, Unscannable
@@ -51,8 +51,8 @@ def test_the_damage_is_that_of_the_worst_block(version, level):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_scanner_needs_what_the_arithmetic_says(seed):
-    """Every module under the logo is inverted: each codeword there is wrong."""
+def test_a_scanner_needs_as_much_correction_as_computed(seed):
+    """Every module under the logo is inverted, so each codeword there is wrong."""
     rng = random.Random(seed)
     level = rng.choice(LEVELS)
     data = "".join(rng.choices("abcdefgh", k=rng.randint(1, 400)))
@@ -71,13 +71,13 @@ def test_a_scanner_needs_what_the_arithmetic_says(seed):
         reading = read(render(replace(symbol, rows=rows)).body)
         assert reading.payload == data.encode()
         needed = logos.damage(symbol.version, symbol.level, cleared)
-        # zxing-cpp counts an odd correction codeword as half an error more, and tells
+        # zxing-cpp counts an odd correction codeword as half an error more, and reports
         # two digits.
         assert 1 - needed - 0.01 <= reading.margin <= 1 - needed + 0.03
 
 
 @cache
-def rooms():
+def largest_clearings():
     return {
         (version, level): logos.largest_clearing(version, level)
         for version in range(1, 41)
@@ -85,8 +85,8 @@ def rooms():
     }
 
 
-def test_the_largest_clearing_keeps_within_the_budget_and_is_the_largest():
-    for (version, level), room in rooms().items():
+def test_the_largest_clearing_is_the_largest_within_the_budget():
+    for (version, level), room in largest_clearings().items():
         assert room == 0 or logos.damage(version, level, room) <= logos.BUDGET
         next_ = room + 2 if room else 1
         if next_ <= 17 + 4 * version - 2 * 9 and not touches_alignment(version, next_):
@@ -94,7 +94,7 @@ def test_the_largest_clearing_keeps_within_the_budget_and_is_the_largest():
 
 
 def touches_alignment(version, cleared):
-    """Whether a module of the middle belongs to an alignment pattern, one by one."""
+    """Return whether any module in the middle belongs to an alignment pattern."""
     start = (17 + 4 * version - cleared) // 2
     hidden = set(range(start, start + cleared))
     patterns = (
@@ -104,33 +104,33 @@ def touches_alignment(version, cleared):
 
 
 def test_no_logo_hides_an_alignment_pattern():
-    for (version, _), room in rooms().items():
+    for (version, _), room in largest_clearings().items():
         assert room == 0 or not touches_alignment(version, room)
-    assert rooms()[7, "H"] == 0, "one stands in the middle"
-    assert rooms()[14, "H"] > 0
+    assert largest_clearings()[7, "H"] == 0, "an alignment pattern is in the middle"
+    assert largest_clearings()[14, "H"] > 0
 
 
-def test_no_clearing_touches_what_a_scanner_finds_the_symbol_by():
-    for (version, _), room in rooms().items():
+def test_no_clearing_touches_finder_or_timing_patterns():
+    for (version, _), room in largest_clearings().items():
         start = (17 + 4 * version - room) // 2
-        assert start >= 9, "eyes, format information and timing patterns stay"
+        assert start >= 9, "finder eyes, format information and timing patterns"
 
 
 @pytest.mark.parametrize("side", [21, 45, 177])
 @pytest.mark.parametrize("size", [0.05, 0.1, 1 / 3, 0.2, 0.5])
-def test_a_clearing_is_the_smallest_odd_square_that_holds_the_logo(side, size):
+def test_a_clearing_is_the_smallest_odd_square_around_the_logo(side, size):
     cleared = logos.clearing(side, size)
     assert cleared % 2 == 1
     assert cleared >= size * side - 1e-6
     assert cleared == 1 or cleared - 2 < size * side
 
 
-# -------------------------------------------------------------------- what is made
+# ------------------------------------------------------------------- what is drawn
 
 
 @needs_zbar
 @pytest.mark.parametrize("seed", range(80))
-def test_all_that_is_accepted_is_read_and_all_that_is_refused_says_what_fits(seed):
+def test_accepted_codes_are_read_and_refusals_say_what_fits(seed):
     check(random_request(seed))
 
 
@@ -142,7 +142,7 @@ def test_the_default_size_always_fits():
             assert 0.05 <= prove(wanted).style.logo_size <= logos.DEFAULT_SIZE + 0.05
 
 
-def test_level_then_version_make_room_and_never_get_less():
+def test_a_logo_raises_the_version_and_never_lowers_the_level():
     plain = encode(DATA, "M")
     proof = prove(request(logo=letter(), logo_size=0.24))
     assert proof.symbol.version > plain.version
@@ -150,9 +150,9 @@ def test_level_then_version_make_room_and_never_get_less():
     assert proof.style.logo_size == 0.24
 
 
-@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", sorted(LOGOS))
-def test_the_logo_is_in_the_middle_with_half_a_module_of_light_around(form, name):
+def test_the_logo_is_centred_with_half_a_module_of_light_around_it(form, name):
     size = 10 if form == "png" else 8  # pixels a module, in the picture
     style = {"format": form, "logo": LOGOS[name], "light": "#fff8e7"}
     proof = prove(request(**style))
@@ -167,17 +167,17 @@ def test_the_logo_is_in_the_middle_with_half_a_module_of_light_around(form, name
             assert raster.getpixel((x, y)) == (0xFF, 0xF8, 0xE7)
     middle = raster.crop((start, start, start + cleared, start + cleared))
     if name in {"letter", "disc", "ring", "black", "photo"}:
-        assert len(middle.getcolors(100_000)) > 1, "the logo is there"
+        assert len(middle.getcolors(100_000)) > 1, "the logo is visible"
 
 
-@pytest.mark.parametrize("form", ["png", "svg"])
-def test_equal_input_gives_equal_bytes(form):
+@pytest.mark.parametrize("form", FORMATS)
+def test_equal_input_produces_equal_bytes(form):
     wanted = request(format=form, logo=letter())
     assert prove(wanted).image == prove(wanted).image
 
 
 @needs_zbar
-@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_logo_that_is_a_qr_code_never_hides_the_real_one(form):
     """Either only the code itself is read, or the picture is refused."""
     for size in (None, 0.1, 0.2, 0.3):
@@ -194,7 +194,7 @@ def test_a_logo_that_is_a_qr_code_never_hides_the_real_one(form):
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("why", sorted(hostile()))
-def test_a_hostile_file_is_refused_before_it_costs_anything(why):
+def test_a_hostile_file_is_refused_with_a_short_reason(why):
     body, kind = hostile()[why]
     with pytest.raises(BadRequest) as error:
         logos.decode(data_url(body, kind))
@@ -203,7 +203,7 @@ def test_a_hostile_file_is_refused_before_it_costs_anything(why):
     assert len(str(error.value.fields)) < 300
 
 
-@pytest.mark.parametrize("form", ["png", "svg"])
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", sorted(unusual()))
 def test_an_unusual_file_is_drawn_like_any_other(name, form):
     body, kind = unusual()[name]
@@ -230,13 +230,13 @@ def test_an_unusual_file_is_drawn_like_any_other(name, form):
         "data:image/png;base64,iVBORw0K\n",
     ],
 )
-def test_what_is_no_data_url_of_a_png_or_jpeg_is_refused(url):
+def test_anything_but_a_data_url_of_a_png_or_jpeg_is_refused(url):
     with pytest.raises(BadRequest) as error:
         logos.decode(url)
     assert error.value.fields["field"] == "logo"
 
 
-def test_the_pictures_that_a_camera_adds_to_its_jpeg_are_left_behind():
+def test_extra_pictures_in_a_jpeg_from_a_camera_are_dropped():
     file = BytesIO()
     pictures = [Raster.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
     pictures[0].save(file, "MPO", save_all=True, append_images=pictures[1:])
@@ -244,16 +244,16 @@ def test_the_pictures_that_a_camera_adds_to_its_jpeg_are_left_behind():
         assert (kept.format, getattr(kept, "n_frames", 1)) == ("JPEG", 1)
 
 
-def test_a_file_of_exactly_64_kib_is_taken():
+def test_a_file_of_exactly_64_kib_is_accepted():
     body = letter()
-    body += bytes(logos.MAX_BYTES - len(body))  # what follows IEND is not read
-    assert len(logos.decode(data_url(body))) < len(body), "nor kept"
+    body += bytes(logos.MAX_BYTES - len(body))  # data after IEND is ignored
+    assert len(logos.decode(data_url(body))) < len(body), "and is not kept"
     with pytest.raises(BadRequest, match="65536"):
         logos.decode(data_url(body + b"\0"))
 
 
-@pytest.mark.filterwarnings("ignore")  # Pillow warns of what it then repairs
-def test_a_damaged_file_is_refused_or_repaired_and_never_an_error_of_ours():
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of damage that it repairs
+def test_a_damaged_file_is_refused_or_repaired_without_other_errors():
     for seed in range(3000):
         rng = random.Random(seed)
         kind = rng.choice(["png", "jpeg"])

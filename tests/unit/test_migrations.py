@@ -7,7 +7,7 @@ def write(folder, *names):
         (folder / name).write_text("SELECT 1")
 
 
-def test_loads_in_order(tmp_path):
+def test_migrations_are_loaded_in_order(tmp_path):
     write(tmp_path, "0002_second.sql", "0001_first.sql")
     assert [m.name for m in load(tmp_path)] == ["0001_first", "0002_second"]
     assert [m.version for m in load(tmp_path)] == [1, 2]
@@ -24,7 +24,7 @@ def test_loads_in_order(tmp_path):
         ["0001-first.sql"],
     ],
 )
-def test_refuses_gaps_doubles_and_other_names(tmp_path, names):
+def test_gaps_duplicates_and_other_names_are_refused(tmp_path, names):
     write(tmp_path, *names)
     with pytest.raises(MigrationError):
         load(tmp_path)

@@ -1,4 +1,4 @@
-"""docs/operations.md names what there is: log lines, fields, resources, files."""
+"""docs/operations.md names existing log lines, fields, resources and files."""
 
 import re
 
@@ -13,12 +13,12 @@ SOURCES = [
     for folder in ("layers/common/qr_service", "functions")
     for path in (ROOT / folder).rglob("*.py")
 ]
-# Made by SAM, of the API and of the schedule.
+# Resources that SAM creates from the API and from the schedule.
 BY_SAM = {"ApiUsagePlan", "CleanupFunctionHourly"}
 
 
 def logged():
-    """The messages of all log lines, and the level of each."""
+    """Return the message and the level of every log line."""
     line = re.compile(r'logger\.(debug|info|warning|error)\(\s*"([^"]+)"')
     return {
         (text, level.upper())
@@ -27,18 +27,18 @@ def logged():
     }
 
 
-def test_every_log_line_is_explained_and_no_other():
+def test_exactly_the_log_lines_of_the_code_are_documented():
     table = re.findall(r"^\| `([^`]+)` \| ([A-Z]+) \|", OPERATIONS, re.MULTILINE)
     assert set(table) == logged()
 
 
-def test_queries_ask_for_messages_that_are_logged():
-    asked = set(re.findall(r'message = "([^"]+)"', OPERATIONS))
-    assert len(asked) >= 5
-    assert asked <= {text for text, _ in logged()}
+def test_queries_search_for_messages_that_are_logged():
+    searched = set(re.findall(r'message = "([^"]+)"', OPERATIONS))
+    assert len(searched) >= 5
+    assert searched <= {text for text, _ in logged()}
 
 
-def test_fields_of_log_lines_are_written_somewhere():
+def test_documented_fields_of_log_lines_are_in_the_code():
     rows = re.findall(r"^\| `[^`]+` \| [A-Z]+ \| ([^|]*) \|", OPERATIONS, re.MULTILINE)
     fields = {field for row in rows for field in re.findall(r"`(\w+)`", row)}
     source = "\n".join(SOURCES)
@@ -48,7 +48,7 @@ def test_fields_of_log_lines_are_written_somewhere():
         assert re.search(written, source), field
 
 
-def test_the_fields_of_the_access_log_are_told():
+def test_the_fields_of_the_access_log_are_documented():
     wanted = re.findall(
         r'"(\w+)":',
         RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"],
@@ -57,13 +57,13 @@ def test_the_fields_of_the_access_log_are_told():
     assert re.findall(r"`(\w+)`", row) == wanted
 
 
-def test_resources_that_are_asked_for_exist():
-    asked = set(re.findall(r"\bresource ([A-Z]\w+)", OPERATIONS))
-    assert len(asked) >= 10
-    assert asked <= set(RESOURCES) | BY_SAM
+def test_resources_that_commands_name_exist():
+    named = set(re.findall(r"\bresource ([A-Z]\w+)", OPERATIONS))
+    assert len(named) >= 10
+    assert named <= set(RESOURCES) | BY_SAM
 
 
-def test_parameters_that_change_are_parameters():
+def test_documented_parameters_exist():
     section = OPERATIONS.split("\n### Changing a parameter\n")[1].split("\n## ")[0]
     named = {
         name
@@ -74,13 +74,13 @@ def test_parameters_that_change_are_parameters():
 
 
 def headings(page):
-    """The anchors of a page, as its host makes them of the headings."""
+    """Return the anchors of a page, which its host creates from the headings."""
     found = re.findall(r"^#+ (.+)$", read(f"docs/{page}"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page):
+def test_every_link_has_a_target(page):
     for target in re.findall(r"\]\(([^)]+)\)", read(f"docs/{page}")):
         file, _, anchor = target.partition("#")
         assert (ROOT / "docs" / (file or page)).is_file(), target

@@ -1,4 +1,4 @@
-"""The photos that tests/support/photos.py simulates are like photos."""
+"""The photos that tests/support/photos.py simulates are realistic."""
 
 import random
 
@@ -17,11 +17,11 @@ def test_a_good_photo_of_a_plain_code_is_read():
     assert photos.shares(photos.STYLES["square"], photos.PHOTOS["near"]) == [1, 1]
 
 
-def test_a_hopeless_photo_is_not():
+def test_a_hopeless_photo_is_not_read():
     assert photos.shares(photos.STYLES["square"], (1, 30, 2, 90, 20)) == [0, 0]
 
 
-def test_a_photo_can_be_taken_again():
+def test_a_photo_depends_only_on_its_seed():
     symbol = encode("again")
     clean = picture(render(symbol).body)
     one, same, other = (

@@ -1,4 +1,4 @@
-"""Placement, masks and penalties against the standard, module by module."""
+"""Placement, masks and penalties, compared with the standard module by module."""
 
 import random
 
@@ -28,7 +28,7 @@ def test_each_codeword_has_the_eight_modules_of_the_standard(version):
 
 @pytest.mark.parametrize("mask", range(8))
 def test_a_mask_inverts_the_data_modules_of_its_condition(mask):
-    """Table 10, by the standard package's own conditions."""
+    """The expected conditions of table 10 are those of the qrcode package."""
     version, codewords = 7, bytes(196)
     _, rows = plane.draw(codewords, version, 0, mask)
     inverts = util.mask_func(mask)
@@ -39,7 +39,7 @@ def test_a_mask_inverts_the_data_modules_of_its_condition(mask):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 4), st.floats(0.02, 0.98), st.integers(0, 2**32))
 def test_the_penalty_is_that_of_the_standard(version, share, seed):
-    # Runs of like modules in it, so that every rule has something to count.
+    # It contains runs of equal modules, so every rule has something to count.
     rng = random.Random(seed)
     size = 17 + 4 * version
     text = ""
@@ -53,10 +53,10 @@ def test_the_penalty_is_that_of_the_standard(version, share, seed):
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("version", [1, 7, 40])
-def test_both_copies_of_the_format_information_tell_level_and_mask(version, level):
-    """Clause 7.9.1, figure 25, read as a scanner reads it."""
+def test_both_copies_of_the_format_information_hold_level_and_mask(version, level):
+    """The test reads them as a scanner does (clause 7.9.1, figure 25)."""
     indicator = iso18004.INDICATOR[level]
-    codewords = random.Random(version).randbytes(util_total(version))
+    codewords = random.Random(version).randbytes(codeword_count(version))
     for mask in range(8):
         _, rows = plane.draw(codewords, version, indicator, mask)
         size = len(rows)
@@ -67,12 +67,12 @@ def test_both_copies_of_the_format_information_tell_level_and_mask(version, leve
         assert rows[size - 8][8] == "1", "the module that is always dark"
 
 
-def util_total(version):
+def codeword_count(version):
     return len(iso18004.codewords(version))
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_mask_is_the_first_of_least_penalty(seed):
+def test_the_mask_is_the_first_with_the_lowest_penalty(seed):
     data = "".join(random.Random(seed).choices("abc ABC 0123", k=40 + seed))
     symbol = encode(data)
     level = iso18004.INDICATOR[symbol.level]

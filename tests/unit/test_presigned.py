@@ -13,7 +13,7 @@ def code(life):
     return Code("id", NOON.replace(microsecond=0) + life, "codes/id.png", "image/png")
 
 
-def test_the_url_names_bucket_object_type_and_file_name(settings):
+def test_a_url_contains_bucket_object_type_and_file_name(settings):
     url, _ = PresignedUrls(settings).of_image(code(timedelta(hours=1)), NOON)
     parts = urlsplit(url)
     query = parse_qs(parts.query)
@@ -25,7 +25,7 @@ def test_the_url_names_bucket_object_type_and_file_name(settings):
     assert query["response-content-disposition"] == ['inline; filename="id.png"']
 
 
-def test_a_local_endpoint_is_addressed_by_path(settings):
+def test_a_local_endpoint_has_path_style_urls(settings):
     local = replace(settings, s3_endpoint_url="http://127.0.0.1:4566")
     url, _ = PresignedUrls(local).of_image(code(timedelta(hours=1)), NOON)
     assert url.startswith("http://127.0.0.1:4566/codes/codes/id.png?")
@@ -40,11 +40,11 @@ def test_a_local_endpoint_is_addressed_by_path(settings):
         (timedelta(seconds=2), 2),
     ],
 )
-def test_a_url_outlives_neither_its_code_nor_15_minutes(settings, life, seconds):
+def test_a_url_expires_with_its_code_or_after_15_minutes(settings, life, seconds):
     its_code = code(life)
-    url, dies_at = PresignedUrls(settings).of_image(its_code, NOON)
+    url, expires_at = PresignedUrls(settings).of_image(its_code, NOON)
     query = parse_qs(urlsplit(url).query)
     assert query["X-Amz-Date"] == ["20260301T120000Z"]
     assert query["X-Amz-Expires"] == [str(seconds)]
-    assert dies_at == NOON.replace(microsecond=0) + timedelta(seconds=seconds)
-    assert dies_at <= its_code.expires_at
+    assert expires_at == NOON.replace(microsecond=0) + timedelta(seconds=seconds)
+    assert expires_at <= its_code.expires_at

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from PIL import Image as Raster
 from qr_service.engine.images import Image, render
 from qr_service.engine.readback import MIN_MARGIN, check_contrast, read, verify
-from qr_service.engine.style import Gradient, Style
+from qr_service.engine.style import FORMATS, SHAPES, Gradient, Style
 from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import DataTooLong, Unscannable
 
 from tests.support.scanners import needs_zbar, zbar_reads
 
-# Any text that the contract accepts: all of Unicode but U+0000 and surrogates.
+# Any text that the contract accepts: all of Unicode except U+0000 and surrogates.
 TEXTS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
 )
@@ -34,7 +34,7 @@ PAYLOADS = [
 
 @settings(max_examples=200, deadline=None)
 @given(TEXTS, st.sampled_from(LEVELS), st.sampled_from([1, 2, 3, 10]))
-def test_any_text_comes_back_byte_for_byte(data, level, module_size):
+def test_any_text_is_read_back_byte_for_byte(data, level, module_size):
     try:
         symbol = encode(data, level)
     except DataTooLong:
@@ -43,21 +43,21 @@ def test_any_text_comes_back_byte_for_byte(data, level, module_size):
     assert read(image.body).payload == data.encode()
 
 
-# zbar guesses at the encoding of bytes, so that it is asked about ASCII only.
+# zbar guesses the encoding of bytes, so it is compared for ASCII only.
 @needs_zbar
 @pytest.mark.parametrize("data", [data for data in PAYLOADS if data.isascii()])
 @pytest.mark.parametrize("light", ["#ffffff", "transparent"])
-def test_a_second_reader_agrees(data, light):
+def test_a_second_reader_reads_the_same_data(data, light):
     image = render(encode(data), Style(light=light, module_size=4))
     assert zbar_reads(image.body) == data.encode()
 
 
 @pytest.mark.parametrize("data", PAYLOADS)
-def test_real_payloads_are_proven(data):
+def test_real_payloads_are_verified(data):
     verify(render(encode(data), Style()), data)
 
 
-def test_an_image_of_something_else_is_refused():
+def test_an_image_of_other_data_is_refused():
     image = render(encode("one"), Style())
     verify(image, "one")
     with pytest.raises(Unscannable):
@@ -113,7 +113,7 @@ def test_too_little_contrast_is_refused(dark, light):
         ("#000000", "#b0b0b0"),
     ],
 )
-def test_what_has_enough_contrast_is_read_by_both_readers(dark, light):
+def test_both_readers_read_a_code_with_enough_contrast(dark, light):
     style = replace(STYLE, dark=dark, light=light)
     check_contrast(style)
     image = render(encode("https://example.com"), style)
@@ -121,8 +121,8 @@ def test_what_has_enough_contrast_is_read_by_both_readers(dark, light):
     assert zbar_reads(image.body) == b"https://example.com"
 
 
-@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
-def test_an_svg_is_proven_from_its_own_path(shape):
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_svg_is_verified_from_its_own_path(shape):
     style = Style(format="svg", shape=shape)
     image = render(encode("from the path"), style)
     assert verify(image, "from the path") == 1
@@ -135,7 +135,7 @@ def test_an_svg_is_proven_from_its_own_path(shape):
 
 @pytest.mark.parametrize("shape", ["circle", "gapped"])
 def test_finder_eyes_that_are_not_solid_are_refused(shape):
-    """The proof does not rely on what draws them."""
+    """The check does not rely on the code that draws them."""
     symbol = encode("hollow eyes")
     rows = tuple(row[:-1] + "0" for row in symbol.rows)
     shown = symbol.size - 7
@@ -156,8 +156,8 @@ def test_two_codes_in_one_image_are_refused():
     assert read(file.getvalue()) is None
 
 
-def test_a_margin_that_is_used_up_is_refused():
-    """Dirt on one block after the other, until too little is left to spare."""
+def test_a_margin_that_is_too_small_is_refused():
+    """A square of dirt grows until the margin is too small."""
     symbol = encode("x" * 60, "Q")
     margins = []
     for dirt in range(0, 20, 2):
@@ -191,8 +191,8 @@ def test_both_ends_of_a_gradient_need_contrast(dark, to, field):
     assert error.value.fields["field"] == field
 
 
-@pytest.mark.parametrize("form", ["png", "svg"])
-@pytest.mark.parametrize("shape", ["square", "rounded", "circle", "gapped"])
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("border", [2, 4, 20])
 def test_the_quiet_zone_is_measured_in_the_picture(form, shape, border):
     style = Style(format=form, shape=shape, border=border, light="#f0f0f0")
@@ -200,7 +200,7 @@ def test_the_quiet_zone_is_measured_in_the_picture(form, shape, border):
     assert reading.quiet_zone == pytest.approx(border, abs=0.1)
 
 
-def test_too_narrow_a_quiet_zone_is_refused_though_zxing_reads_it():
+def test_a_narrow_quiet_zone_is_refused_even_if_zxing_reads_it():
     image = render(encode("quiet zone"), Style(border=1))
     assert read(image.body).payload == b"quiet zone"
     with pytest.raises(Unscannable) as error:
@@ -208,8 +208,8 @@ def test_too_narrow_a_quiet_zone_is_refused_though_zxing_reads_it():
     assert error.value.fields["field"] == "border"
 
 
-def test_a_perfect_symbol_that_was_sampled_badly_gets_a_second_look():
-    # zxing-cpp alone finds most of its error correction used up, at 2 pixels a module.
+def test_a_perfect_symbol_that_was_sampled_badly_is_read_again():
+    # At 2 pixels a module, zxing-cpp needs most of this symbol's error correction.
     image = render(encode("0ffj7", "L"), Style(module_size=2))
     assert read(image.body).margin < 0.4
     assert verify(image, "0ffj7") >= 0.8

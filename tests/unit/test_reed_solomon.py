@@ -1,4 +1,4 @@
-"""Against long division of polynomials over GF(2^8), without any table."""
+"""Error correction, compared with long division over GF(2^8) without tables."""
 
 import random
 
@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from qr_service.engine.reed_solomon import error_correction
 from qrcode import base
 
-# Numbers of error correction codewords of a block in table 9.
+# Numbers of error correction codewords per block in table 9.
 COUNTS = (7, 10, 13, 15, 16, 17, 18, 20, 22, 24, 26, 28, 30)
 
 
 def times(a, b):
-    """The product in GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1 (clause 7.5.2)."""
+    """Return the product in GF(2^8) modulo x^8 + x^4 + x^3 + x^2 + 1 (clause 7.5.2)."""
     product = 0
     while b:
         product ^= a if b & 1 else 0
@@ -53,7 +53,7 @@ def test_the_example_of_the_standard():
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(min_size=1, max_size=60), st.sampled_from(COUNTS))
-def test_is_the_remainder_of_a_long_division(block, count):
+def test_the_result_is_the_remainder_of_a_long_division(block, count):
     assert error_correction(block, count) == long_division(block, count)
 
 
@@ -68,7 +68,7 @@ def test_a_block_with_its_correction_is_zero_at_every_root_of_the_generator(coun
         assert value == 0
 
 
-def test_every_count_that_a_symbol_needs_is_tried_here():
+def test_the_tested_counts_are_those_that_symbols_need():
     needed = {
         block.total_count - block.data_count
         for version in range(1, 41)

@@ -32,7 +32,7 @@ def test_defaults_are_those_of_the_contract(settings):
     assert Style() == Style("png", 10, 4, "#000000", "#ffffff", "square", None, None)
 
 
-def test_every_field_is_taken(settings):
+def test_every_field_is_read(settings):
     raw = body(
         expiration_hours=8760,
         error_correction="H",
@@ -79,12 +79,12 @@ def test_every_field_is_taken(settings):
         b"null",
     ],
 )
-def test_what_is_no_json_object_is_refused(raw, settings):
+def test_a_body_that_is_not_a_json_object_is_refused(raw, settings):
     assert refusal(raw, settings).code == "invalid_json"
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "detail"),
     [
         (b"", "There is no body."),
         (b"\xff", "The body is not UTF-8."),
@@ -92,8 +92,8 @@ def test_what_is_no_json_object_is_refused(raw, settings):
         (b"[" * 100_000, "The body is nested too deep"),
     ],
 )
-def test_a_body_that_is_no_json_is_told_where(raw, told, settings):
-    assert refusal(raw, settings).detail.startswith(told)
+def test_a_refusal_of_a_body_says_what_is_wrong_and_where(raw, detail, settings):
+    assert refusal(raw, settings).detail.startswith(detail)
 
 
 @pytest.mark.parametrize(
@@ -161,20 +161,20 @@ def test_a_missing_field_is_named(settings):
 
 
 @pytest.mark.parametrize("value", ["x" * 10_000, ["x"] * 10_000, 10**1000, "\ud800"])
-def test_a_refusal_repeats_little_of_a_wrong_value(value, settings):
+def test_a_refusal_quotes_little_of_a_wrong_value(value, settings):
     error = refusal(body(error_correction=value), settings)
     assert len(str(error.fields["received"])) <= 70
     json.dumps(error.fields).encode()
 
 
-def test_the_body_is_bounded_before_it_is_parsed(settings):
-    exactly = b'{"data": "x"}'.ljust(MAX_BODY)
-    assert parse(exactly, settings).data == "x"
+def test_the_size_of_a_body_is_checked_before_parsing(settings):
+    largest = b'{"data": "x"}'.ljust(MAX_BODY)
+    assert parse(largest, settings).data == "x"
     with pytest.raises(BodyTooLarge):
         parse(b"{" + b" " * MAX_BODY, settings)
 
 
-def test_the_digest_tells_bodies_apart_by_meaning(settings):
+def test_the_digest_depends_on_the_meaning_of_a_body(settings):
     one = parse(b'{"data": "x", "border": 4}', settings)
     same = parse(b'{ "border":4,\n "data":"\\u0078" }', settings)
     other = parse(b'{"data": "x", "border": 5}', settings)

@@ -1,20 +1,20 @@
-"""What a module looks like in each shape, and that finder eyes look the same in all."""
+"""Modules of each shape, and finder eyes, which are the same in every shape."""
 
 import pytest
 from qr_service.engine.images import LEAST_SHAPED, render
 from qr_service.engine.shapes import EYE, in_eye, shade_rows
-from qr_service.engine.style import Style
+from qr_service.engine.style import SHAPES, Style
 from qr_service.engine.symbol import encode
 
 from tests.support.scanners import picture
 
-SHAPES = ("rounded", "circle", "gapped")
+SHAPED = sorted({*SHAPES} - {"square"})
 SYMBOL = encode("https://example.com/shapes")
 BORDER = 2
 
 
 def drawn(rows, shape, module_size):
-    """The picture as rows of shades, "0" light to "f" dark, without its quiet zone."""
+    """Return rows of shades, "0" light to "f" dark, without the quiet zone."""
     lines = shade_rows(rows, shape, module_size, BORDER)
     whole = [line for text, times in lines for line in [text] * times]
     edge = BORDER * module_size
@@ -22,7 +22,7 @@ def drawn(rows, shape, module_size):
 
 
 def alone(*cells, size=21):
-    """A symbol that is light but for some modules."""
+    """Return a symbol in which only the given modules are dark."""
     return [
         "".join("01"[(row, column) in cells] for column in range(size))
         for row in range(size)
@@ -36,7 +36,7 @@ def tile(lines, row, column, module_size):
 
 
 @pytest.mark.parametrize("module_size", [4, 5, 10, 11])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPED)
 def test_finder_eyes_are_solid_squares(shape, module_size):
     lines = drawn(SYMBOL.rows, shape, module_size)
     size = SYMBOL.size
@@ -57,8 +57,8 @@ def test_the_eyes_are_three_squares_of_seven_modules():
 
 
 @pytest.mark.parametrize("module_size", [4, 5, 10, 11])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_middle_of_a_module_is_its_colour_and_light_ones_are_all_light(
+@pytest.mark.parametrize("shape", SHAPED)
+def test_a_dark_module_is_dark_in_the_middle_and_a_light_one_is_all_light(
     shape, module_size
 ):
     lines = drawn(SYMBOL.rows, shape, module_size)
@@ -72,10 +72,10 @@ def test_the_middle_of_a_module_is_its_colour_and_light_ones_are_all_light(
 
 
 @pytest.mark.parametrize("shape", ["rounded", "circle"])
-def test_a_module_alone_is_a_disc(shape):
+def test_a_module_without_neighbours_is_a_disc(shape):
     pixels = tile(drawn(alone((10, 10)), shape, 10), 10, 10, 10)
     assert {pixels[0][0], pixels[0][9], pixels[9][0], pixels[9][9]} == {"0"}
-    # pi / 4 of a square, as shades add up.
+    # The shades add up to pi / 4 of those of a square.
     ink = sum(int(shade, 16) for line in pixels for shade in line) / (15 * 100)
     assert ink == pytest.approx(0.785, abs=0.02)
 
@@ -90,7 +90,7 @@ def test_rounded_modules_join_and_circles_do_not():
 
 
 @pytest.mark.parametrize(
-    ("neighbour", "kept"),
+    ("neighbour", "round_corners"),
     [
         ((9, 10), {"bottom left", "bottom right"}),
         ((11, 10), {"top left", "top right"}),
@@ -99,7 +99,7 @@ def test_rounded_modules_join_and_circles_do_not():
         ((9, 9), {"top left", "top right", "bottom left", "bottom right"}),
     ],
 )
-def test_a_corner_is_round_where_neither_neighbour_is_dark(neighbour, kept):
+def test_a_corner_is_round_where_neither_neighbour_is_dark(neighbour, round_corners):
     pixels = tile(drawn(alone((10, 10), neighbour), "rounded", 10), 10, 10, 10)
     corners = {
         "top left": pixels[0][0],
@@ -107,7 +107,7 @@ def test_a_corner_is_round_where_neither_neighbour_is_dark(neighbour, kept):
         "bottom left": pixels[9][0],
         "bottom right": pixels[9][9],
     }
-    assert {name for name, shade in corners.items() if shade == "0"} == kept
+    assert {name for name, shade in corners.items() if shade == "0"} == round_corners
 
 
 def test_gapped_modules_have_a_light_edge_of_a_tenth():
@@ -116,15 +116,15 @@ def test_gapped_modules_have_a_light_edge_of_a_tenth():
     assert pixels[1:9] == ["0" + "f" * 8 + "0"] * 8
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPED)
 @pytest.mark.parametrize("module_size", [LEAST_SHAPED, 7])
-def test_the_file_holds_the_shades_in_the_quiet_zone(shape, module_size):
+def test_the_file_contains_the_shades_inside_the_quiet_zone(shape, module_size):
     style = Style(shape=shape, module_size=module_size, border=BORDER)
     image = render(SYMBOL, style)
     found = picture(image.body)
     edge = BORDER * module_size
     inner = (edge, edge, image.width - edge, image.width - edge)
-    # The quiet zone is all light: inverted, nothing is left of it.
+    # The quiet zone is all light, so the bounding box of the inverse excludes it.
     assert found.point(lambda v: 255 - v).getbbox() == inner
     lines = drawn(SYMBOL.rows, shape, module_size)
     shades = bytes(255 - 17 * int(shade, 16) for line in lines for shade in line)

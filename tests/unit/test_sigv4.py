@@ -1,4 +1,4 @@
-"""botocore is the oracle: the same query string, signature included."""
+"""Presigned URLs and tokens equal those of botocore, signature included."""
 
 import random
 import string
@@ -37,7 +37,7 @@ def some_text(rng, length):
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_signs_object_urls_as_botocore_does(seed):
+def test_object_urls_are_signed_as_botocore_signs_them(seed):
     rng = random.Random(seed)
     credentials = Credentials(
         "AKID", some_text(rng, 40), rng.choice([None, some_text(rng, 100)])
@@ -88,7 +88,7 @@ def test_signs_object_urls_as_botocore_does(seed):
         ),
     ],
 )
-def test_signs_tokens_as_botocore_does(service, host, parameters):
+def test_tokens_are_signed_as_botocore_signs_them(service, host, parameters):
     credentials = Credentials("AKID", "secret", "token/+=")
     ours = presign(
         "GET",

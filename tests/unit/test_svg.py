@@ -7,31 +7,30 @@ import pytest
 from PIL import Image as Raster
 from PIL import ImageChops
 from qr_service.engine.images import render
-from qr_service.engine.style import Gradient, Style
+from qr_service.engine.style import SHAPES, Gradient, Style
 from qr_service.engine.svg import rasterise
 from qr_service.engine.symbol import encode
 
 from tests.support.scanners import picture
 
-SHAPES = ("square", "rounded", "circle", "gapped")
 SVG = Style(format="svg", dark="#1a3c8f", light="#fff8e7")
 SYMBOLS = [encode("x" * length) for length in (1, 30, 122, 900)]
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
 def elements(image):
-    """The document's root, and its elements by name."""
+    """Return the root of the document, and the names of its elements."""
     root = ElementTree.fromstring(image.body)
     return root, [child.tag.removeprefix(NAMESPACE) for child in root]
 
 
-def test_is_one_path_on_paper_in_units_of_modules():
+def test_an_svg_is_one_path_on_a_background_in_units_of_modules():
     symbol = SYMBOLS[1]
     image = render(symbol, replace(SVG, module_size=7, border=3))
     modules = symbol.size + 2 * 3
     root, names = elements(image)
     assert root.tag == f"{NAMESPACE}svg"
-    # Whole numbers are the middles of rows: the picture begins half a module above.
+    # Whole numbers are the middles of rows, so the picture starts half a module above.
     assert root.get("viewBox") == f"-3 -3.5 {modules} {modules}"
     assert root.get("width") == root.get("height") == str(7 * modules)
     assert (image.content_type, image.width) == ("image/svg+xml", 7 * modules)
@@ -52,7 +51,7 @@ def test_a_transparent_background_is_not_drawn():
 
 @pytest.mark.parametrize("symbol", SYMBOLS, ids=lambda s: f"version {s.version}")
 def test_the_strokes_cover_the_dark_modules_and_no_others(symbol):
-    """The path is read here by its own few rules, apart from the service's reader."""
+    """The test reads the path itself, without the service's reader."""
     path = elements(render(symbol, replace(SVG, border=4)))[0][-1].get("d")
     x = y = 0
     covered = []
@@ -74,7 +73,7 @@ def test_the_strokes_cover_the_dark_modules_and_no_others(symbol):
 
 
 @pytest.mark.parametrize("symbol", SYMBOLS, ids=lambda s: f"version {s.version}")
-def test_is_the_same_picture_as_the_png(symbol):
+def test_an_svg_is_the_same_picture_as_the_png(symbol):
     vector = rasterise(render(symbol, SVG).body, 3)
     png = render(symbol, replace(SVG, format="png", module_size=3))
     with Raster.open(BytesIO(png.body)) as file:
@@ -95,7 +94,7 @@ def test_every_shape_is_dark_and_light_where_the_modules_are(shape):
             assert (vector < 128) == (module == "1")
 
 
-@pytest.mark.parametrize("shape", ["rounded", "circle", "gapped"])
+@pytest.mark.parametrize("shape", sorted({*SHAPES} - {"square"}))
 def test_finder_eyes_are_whole_squares(shape):
     path = elements(render(SYMBOLS[0], replace(SVG, shape=shape)))[0][-1].get("d")
     squares = re.findall(r"M(\d+) (\d+)h1v1h-1z", path)
@@ -126,12 +125,12 @@ def test_a_gradient_runs_from_dark_to_its_other_colour(gradient, name, place):
     assert root[-1].get("stroke") == f"url(#{drawn.get('id')})"
 
 
-def test_a_file_of_something_else_is_refused():
+def test_an_svg_without_a_viewbox_is_refused():
     with pytest.raises(ValueError, match="viewBox"):
         rasterise(b"<svg></svg>", 8)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_equal_input_gives_equal_bytes(shape):
+def test_equal_input_produces_equal_bytes(shape):
     style = replace(SVG, shape=shape, gradient=Gradient("radial", "#8b0000"))
     assert render(SYMBOLS[1], style) == render(SYMBOLS[1], style)

@@ -12,20 +12,20 @@ from tests.support.symbols import random_text, stock_rows
 
 
 @pytest.mark.parametrize("seed", range(300))  # 5,000 of them in `make acceptance`
-def test_short_texts_are_those_of_the_standard_package(seed):
+def test_short_texts_match_the_qrcode_package(seed):
     data, level = random_text(seed)
     symbol = encode(data, level)
     assert symbol.rows == stock_rows(data, symbol)
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_real_texts_are_those_of_the_standard_package(name):
+def test_real_texts_match_the_qrcode_package(name):
     symbol = encode(CORPUS[name])
     assert symbol.rows == stock_rows(CORPUS[name], symbol)
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_a_text_that_fills_its_version_leaves_it_full(name):
+def test_a_text_can_fill_its_version_completely(name):
     data, level, version = EXACT[name]
     symbol = encode(data, level)
     assert (symbol.version, symbol.level) == (version, level)
@@ -37,7 +37,7 @@ def test_a_text_that_fills_its_version_leaves_it_full(name):
         assert version == 40
 
 
-def test_a_larger_version_may_be_asked_for_and_gets_the_highest_level():
+def test_a_larger_version_can_be_requested_and_gets_the_highest_level():
     for version in range(3, 41):
         symbol = encode("https://example.com", "L", version)
         assert (symbol.version, symbol.level) == (version, "H")
@@ -46,15 +46,15 @@ def test_a_larger_version_may_be_asked_for_and_gets_the_highest_level():
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(min_size=1, max_size=120), st.sampled_from(LEVELS))
-def test_the_modules_are_those_of_the_standard_package(data, level):
+def test_random_texts_match_the_qrcode_package(data, level):
     symbol = encode(data, level)
     assert symbol.rows == stock_rows(data, symbol)
 
 
 @pytest.mark.parametrize("version", range(1, 41))
 @pytest.mark.parametrize("level", LEVELS)
-def test_every_version_and_level_is_that_of_the_standard_package(version, level):
-    # As full as the version gets at this level, so that no higher level fits.
+def test_every_version_and_level_matches_the_qrcode_package(version, level):
+    # The text fills the version at this level, so no higher level fits.
     most = (capacity(version, level) - 4 - (8 if version < 10 else 16)) // 8
     data = "".join(random.Random(version).choices(ascii_lowercase, k=most))
     symbol = encode(data, level)
@@ -63,7 +63,7 @@ def test_every_version_and_level_is_that_of_the_standard_package(version, level)
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_mixed_segments_are_those_of_the_standard_package(seed):
+def test_mixed_segments_match_the_qrcode_package(seed):
     rng = random.Random(seed)
     alphabets = ["0123456789", "ABCXYZ $%*+-./:", "abcdefgh", "日本é👍"]
     data = "".join(
@@ -91,7 +91,7 @@ def test_mixed_segments_are_those_of_the_standard_package(seed):
         ("A" * 4296, "L", 40),
     ],
 )
-def test_takes_the_smallest_version_that_the_standard_allows(data, level, version):
+def test_the_smallest_version_that_the_standard_allows_is_chosen(data, level, version):
     symbol = encode(data, level)
     assert symbol.version == version
     assert symbol.size == 17 + 4 * version
@@ -99,20 +99,20 @@ def test_takes_the_smallest_version_that_the_standard_allows(data, level, versio
 
 
 @pytest.mark.parametrize(
-    ("length", "asked", "given_level"),
+    ("length", "requested", "chosen"),
     [(7, "L", "H"), (8, "L", "Q"), (12, "L", "M"), (15, "L", "L"), (14, "M", "M")],
 )
-def test_raises_error_correction_where_the_version_allows_it(
-    length, asked, given_level
+def test_error_correction_is_raised_where_the_version_allows_it(
+    length, requested, chosen
 ):
-    symbol = encode("a" * length, asked)
-    assert (symbol.version, symbol.level) == (1, given_level)
+    symbol = encode("a" * length, requested)
+    assert (symbol.version, symbol.level) == (1, chosen)
 
 
 @pytest.mark.parametrize(
     ("level", "most"), [("L", 2953), ("M", 2331), ("Q", 1663), ("H", 1273)]
 )
-def test_overflow_says_what_is_needed_and_what_there_is(level, most):
+def test_an_overflow_reports_needed_and_available_bits(level, most):
     with pytest.raises(DataTooLong) as error:
         encode("a" * (most + 1), level)
     fields = error.value.fields

@@ -1,4 +1,4 @@
-"""How the database and the cache are entered on AWS: by a token, over verified TLS."""
+"""Logins to the database and the cache on AWS: with a token, over verified TLS."""
 
 import ssl
 from dataclasses import replace
@@ -34,16 +34,16 @@ def parameters(token):
     return url.netloc, {k: v for k, [v] in parse_qs(url.query).items()}
 
 
-def test_the_database_gets_a_token_and_has_to_prove_itself(on_aws, monkeypatch):
-    asked = {}
+def test_the_database_gets_a_token_and_its_certificate_is_verified(on_aws, monkeypatch):
+    used = {}
     monkeypatch.setattr(
-        psycopg2, "connect", lambda url, **options: asked.update(options, url=url)
+        psycopg2, "connect", lambda url, **options: used.update(options, url=url)
     )
     database.connect(on_aws)
-    assert asked["url"] == on_aws.database_url
-    assert asked["sslmode"] == "verify-full"
-    assert asked["sslrootcert"] == on_aws.ca_bundle
-    host, token = parameters(asked["password"])
+    assert used["url"] == on_aws.database_url
+    assert used["sslmode"] == "verify-full"
+    assert used["sslrootcert"] == on_aws.ca_bundle
+    host, token = parameters(used["password"])
     assert host == "db.example.com:5432"
     assert (token["Action"], token["DBUser"]) == ("connect", "qr_app")
     assert "/eu-west-1/rds-db/" in token["X-Amz-Credential"]
@@ -51,7 +51,7 @@ def test_the_database_gets_a_token_and_has_to_prove_itself(on_aws, monkeypatch):
 
 
 class Refusals:
-    """psycopg2.connect of a database that lets the role in after some refusals."""
+    """A stand-in for psycopg2.connect that succeeds after some refusals."""
 
     def __init__(self, count):
         self.count, self.tokens = count, []
@@ -64,7 +64,7 @@ class Refusals:
 
 
 class Clock:
-    """Stands in for the module time: only sleeping takes time."""
+    """A stand-in for the module time: only sleeping moves the clock."""
 
     def __init__(self):
         self.now = 0.0
@@ -83,16 +83,14 @@ def clock(monkeypatch):
     return clock
 
 
-def test_a_role_that_is_not_known_everywhere_yet_is_tried_again(
-    on_aws, monkeypatch, clock
-):
+def test_connecting_is_retried_until_a_new_role_is_known(on_aws, monkeypatch, clock):
     monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(2))
     assert database.connect_with_retries(on_aws, lambda: 270) == "a connection"
     assert (len(refusals.tokens), clock.now) == (3, 6)
 
 
 @pytest.mark.parametrize(("seconds_left", "tries"), [(270, 21), (11, 3), (0, 1)])
-def test_a_role_that_stays_unknown_is_told_after_a_minute_or_in_time(
+def test_an_unknown_role_is_reported_after_a_minute_or_in_time(
     on_aws, monkeypatch, clock, seconds_left, tries
 ):
     monkeypatch.setattr(psycopg2, "connect", refusals := Refusals(1000))
@@ -104,30 +102,30 @@ def test_a_role_that_stays_unknown_is_told_after_a_minute_or_in_time(
 
 
 def test_a_password_stays_in_the_url(settings, monkeypatch):
-    asked = {}
-    monkeypatch.setattr(psycopg2, "connect", lambda _, **options: asked.update(options))
+    used = {}
+    monkeypatch.setattr(psycopg2, "connect", lambda _, **options: used.update(options))
     database.connect(settings)
-    assert "password" not in asked
-    assert "sslmode" not in asked
+    assert "password" not in used
+    assert "sslmode" not in used
 
 
 @pytest.mark.parametrize(
     ("cluster", "client"), [(False, redis.Redis), (True, redis.RedisCluster)]
 )
-def test_the_cache_gets_a_token_and_has_to_prove_itself(
+def test_the_cache_gets_a_token_and_its_certificate_is_verified(
     on_aws, monkeypatch, cluster, client
 ):
-    asked = {}
+    used = {}
     monkeypatch.setattr(
-        f"redis.{client.__name__}", lambda **options: asked.update(options)
+        f"redis.{client.__name__}", lambda **options: used.update(options)
     )
     cache._connect(replace(on_aws, redis_cluster=cluster))
-    assert asked["ssl"] is True
-    assert asked["ssl_ca_certs"] == on_aws.ca_bundle
-    assert asked["socket_timeout"] <= 0.2
-    assert asked["socket_connect_timeout"] <= 0.2
-    assert asked["retry"].get_retries() == 0
-    user, password = asked["credential_provider"].get_credentials()
+    assert used["ssl"] is True
+    assert used["ssl_ca_certs"] == on_aws.ca_bundle
+    assert used["socket_timeout"] <= 0.2
+    assert used["socket_connect_timeout"] <= 0.2
+    assert used["retry"].get_retries() == 0
+    user, password = used["credential_provider"].get_credentials()
     host, token = parameters(password)
     assert (user, host) == ("qr-app", "qr-cache")
     assert token["User"] == "qr-app"
@@ -135,7 +133,7 @@ def test_the_cache_gets_a_token_and_has_to_prove_itself(
     assert "/eu-west-1/elasticache/" in token["X-Amz-Credential"]
 
 
-def test_the_bundle_that_is_shipped_can_be_loaded():
+def test_the_shipped_ca_bundle_can_be_loaded():
     bundle = Path(config.__file__).parent / "ca-bundle.pem"
     authorities = ssl.create_default_context(cafile=bundle).get_ca_certs()
     names = [dict(part[0] for part in each["subject"]) for each in authorities]

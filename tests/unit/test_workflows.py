@@ -1,4 +1,4 @@
-"""What the workflows of GitHub Actions promise; zizmor, in `make lint`, knows more."""
+"""Rules for the workflows of GitHub Actions; zizmor, in `make lint`, checks more."""
 
 import json
 import re
@@ -21,7 +21,7 @@ STEPS = [step for job in JOBS.values() for step in job.get("steps", [])]
 DEPLOYING = {"ci.yml:staging", "ci.yml:prod", "deploy.yml:deploy"}
 
 
-def test_every_action_is_pinned_by_commit_with_its_version_beside():
+def test_every_action_is_pinned_by_commit_with_its_version_beside_it():
     uses = [
         line.strip()
         for path in WORKFLOWS
@@ -31,12 +31,12 @@ def test_every_action_is_pinned_by_commit_with_its_version_beside():
     pinned = r"- uses: ([\w-]+/[\w-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)"
     found = [re.fullmatch(pinned, line) for line in uses]
     assert all(found), uses
-    # One action, one commit: an update that forgot a place would show here.
+    # Each action has one commit: an update must change it everywhere.
     actions = {match.groups() for match in found}
     assert len(actions) == len({action for action, *_ in actions})
 
 
-def test_every_command_is_a_make_target_that_there_is():
+def test_every_command_is_an_existing_make_target():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
     commands = [step["run"] for step in STEPS if "run" in step]
@@ -46,14 +46,14 @@ def test_every_command_is_a_make_target_that_there_is():
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_may_do_only_what_it_has_to_and_ends_in_time(job):
+def test_a_job_has_only_the_permissions_it_needs_and_a_timeout(job):
     deploys = {"contents": "read", "id-token": "write"}
     reads = {"contents": "read"}
     assert JOBS[job]["permissions"] == (deploys if job in DEPLOYING else reads)
     assert "uses" in JOBS[job] or JOBS[job]["timeout-minutes"] <= 90
 
 
-def test_nothing_is_deployed_that_did_not_pass_everything():
+def test_a_deployment_needs_all_checks_to_pass():
     checks = JOBS.keys() - DEPLOYING
     for job in ("ci.yml:staging", "ci.yml:prod"):
         assert {f"ci.yml:{needed}" for needed in JOBS[job]["needs"]} == checks
@@ -67,7 +67,7 @@ def test_the_stages_are_those_of_samconfig():
     assert set(named) <= stages.keys()
 
 
-def test_deployed_is_what_was_built_and_nothing_is_built_there():
+def test_a_deployment_uses_the_uploaded_build_and_builds_nothing():
     (upload,) = [step for step in STEPS if "upload-artifact" in step.get("uses", "")]
     (download,) = [
         step for step in STEPS if "download-artifact" in step.get("uses", "")
@@ -83,7 +83,7 @@ def test_deployed_is_what_was_built_and_nothing_is_built_there():
     ]
 
 
-def test_the_roles_on_aws_are_for_those_stages_and_stacks():
+def test_the_roles_on_aws_are_for_these_stages_and_stacks():
     roles = yaml_parse((ROOT / ".github/oidc-role.yaml").read_text())
     stages = roles["Parameters"]["Stage"]["AllowedValues"]
     samconfig = tomllib.loads((ROOT / "samconfig.toml").read_text())

@@ -16,7 +16,7 @@ CREATE TABLE qr_codes (
     answer json,
     CHECK (expires_at > created_at),
     CHECK (num_nulls(idempotency_key, request_digest, answer) IN (0, 3)),
-    -- A living code has all of these, a tombstone none.
+    -- A code that is not erased has all of these, a tombstone has none.
     CHECK (
         num_nonnulls(owner, data, options, object_key, content_type)
         = CASE WHEN erased_at IS NULL THEN 5 ELSE 0 END
@@ -34,7 +34,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qr_app') THEN
         CREATE ROLE qr_app LOGIN;
     END IF;
-    -- On RDS, membership of rds_iam lets a role enter with a token, and only so.
+    -- On RDS, a member of rds_iam logs in with a token, and only with a token.
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
         GRANT rds_iam TO qr_app;
     END IF;

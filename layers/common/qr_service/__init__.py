@@ -1,1 +1,1 @@
-"""The QR code service: a code's symbol, its image, its life, and where it is kept."""
+"""The QR code service: symbols, images, lifetimes and storage of codes."""

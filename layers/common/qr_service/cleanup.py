@@ -1,8 +1,8 @@
-"""The hourly cleanup: expired codes lose their image and their data, then their row.
+"""The hourly cleanup: it erases image and data of expired codes, and later their row.
 
-A batch is one transaction: lock expired rows, delete their objects, erase the rows
-whose object is gone, commit. A crash leaves work for the next run and nothing else; two
-runs at once share the work. A key that cannot be deleted costs one try a run.
+Each batch is one transaction: lock expired rows, delete their objects, erase the rows
+whose object was deleted, commit. A crash leaves only work for the next run. Two runs at
+the same time share the work. A key that cannot be deleted is tried once per run.
 """
 
 from collections.abc import Callable
@@ -13,19 +13,20 @@ from qr_service.stores.deletion import MAX_DELETE, Deletion
 from qr_service.stores.table import CodeTable
 from qr_service.telemetry import logger, metrics
 
-# Kept free at the end of the function's time, for the batch that is under way.
+# Reserved at the end of the function's time, for the batch in progress.
 SPARE_SECONDS = 30
-MOST_COUNTED = 100_000  # of the expired codes that remain; counting costs time as well
+MOST_COUNTED = 100_000  # remaining expired codes; counting them takes time too
 _FIRST = (datetime.min.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
 
 @dataclass(slots=True)
 class Report:
-    """What one run did, in codes.
+    """The result of one run, as numbers of codes.
 
-    Erased; failed, their object could not be deleted; purged, their tombstone was too
-    old; remaining, expired but left to the next run, the oldest of them for
-    backlog_seconds now.
+    `erased`: their image and data were deleted. `failed`: their object could not be
+    deleted. `purged`: their tombstone was too old and was deleted. `remaining`: they
+    have expired and are left for the next run; the oldest of them expired
+    `backlog_seconds` ago.
     """
 
     erased: int = 0
@@ -37,7 +38,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Cleaner:
-    """Erases expired codes; `batch` is at most MAX_DELETE."""
+    """The cleanup of expired codes; `batch` is at most MAX_DELETE."""
 
     table: CodeTable
     deletion: Deletion
@@ -45,9 +46,9 @@ class Cleaner:
     batch: int = MAX_DELETE
 
     def clean_up(self, seconds_left: Callable[[], float]) -> Report:
-        """Works until nothing is left or `seconds_left` falls below SPARE_SECONDS.
+        """Erase codes until none is left or `seconds_left` falls to SPARE_SECONDS.
 
-        Raises DatabaseUnavailable and StorageUnavailable; what was committed stays.
+        Raises DatabaseUnavailable and StorageUnavailable; committed batches stay.
         """
         report = Report()
         position: tuple[datetime, str] | None = _FIRST
@@ -68,7 +69,7 @@ class Cleaner:
     def _erase_batch(
         self, after: tuple[datetime, str], report: Report
     ) -> tuple[datetime, str] | None:
-        """Where the next batch goes on; None when this was the last."""
+        """Erase one batch; return where the next one starts, None after the last."""
         with self.table.database.transaction() as cursor:
             rows = self.table.lock_expired(cursor, after, self.batch)
             if not rows:

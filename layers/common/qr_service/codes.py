@@ -1,6 +1,6 @@
-"""A code and its life: when it expires, where its image lies, how its id is written.
+"""A code and its lifetime: when it expires, where its image is, the format of its id.
 
-Pure: no clock is read and nothing is fetched here; moments are aware datetimes in UTC.
+Pure: nothing here reads a clock or fetches data. Moments are aware datetimes in UTC.
 """
 
 import re
@@ -9,19 +9,19 @@ from datetime import datetime, timedelta
 
 from qr_service.errors import BadField
 
-# Under one second of life left is expired: a signed URL lives whole seconds.
+# A code that has less time left is expired: a signed URL is valid for whole seconds.
 LEAST_LIFE = timedelta(seconds=1)
 
 _QR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def is_expired(expires_at: datetime, now: datetime) -> bool:
-    """Whether a code is gone for its clients, erased or not."""
+    """Return whether a code has expired for its clients, erased or not."""
     return expires_at - now < LEAST_LIFE
 
 
 def check_qr_id(text: str) -> str:
-    """The id, if it is a UUID in canonical form; raises BadRequest."""
+    """Return the id if it is a UUID in canonical form; raises BadRequest."""
     if not _QR_ID.fullmatch(text):
         raise BadField(
             "qr_id",
@@ -35,7 +35,7 @@ def check_qr_id(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What retrieving a code needs to know, and all that the cache holds of it.
+    """The data that retrieving a code requires; the cache holds exactly this.
 
     `object_key` is empty in a tombstone: the image has been erased.
     """
@@ -46,5 +46,5 @@ class Code:
     content_type: str
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether the code is gone for its clients."""
+        """Return whether the code has expired for its clients."""
         return not self.object_key or is_expired(self.expires_at, now)

@@ -1,7 +1,7 @@
 """The environment, read once into frozen settings.
 
-Every variable has to be there, so that nothing runs on a default that hides a mistake;
-those that may be empty are marked. An absent or malformed one is an error by its name.
+Every variable is required, because a default could hide a mistake. Variables that may
+be empty are marked. A missing or malformed variable raises an error that names it.
 """
 
 import os
@@ -14,12 +14,12 @@ Choice = TypeVar("Choice", bound=str)
 
 
 class ConfigurationError(Exception):
-    """An environment variable is missing or malformed."""
+    """A missing or malformed environment variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a function has to know about its surroundings; times in the unit named."""
+    """The settings of a function; the name of a time includes its unit."""
 
     database_url: str
     database_auth: Literal["password", "iam"]
@@ -42,7 +42,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Raises ConfigurationError, naming the variable."""
+        """Return the settings; raises ConfigurationError, which names the variable."""
         settings = cls(
             database_url=_text(environ, "DATABASE_URL"),
             database_auth=_choice(environ, "DATABASE_AUTH", ("password", "iam")),
@@ -86,7 +86,7 @@ class Settings:
 
 @cache
 def settings() -> Settings:
-    """The settings of this execution environment."""
+    """Return the settings of this execution environment."""
     return Settings.from_env(os.environ)
 
 

@@ -1,4 +1,4 @@
-"""Everything that can go wrong and be told to a client, each with its HTTP status.
+"""All errors that the service returns to a client, each with its HTTP status.
 
     QRError                     500 internal_error
     +-- BadRequest              400 invalid_json, missing_field, unknown_field, ...
@@ -16,7 +16,7 @@
 
 `detail` is one sentence for a person, `code` a stable word for a program, and `fields`
 are further members of the problem document (RFC 9457, section 3.2). An error may quote
-the field that the caller sent, and nothing else of the caller's.
+the invalid field that the caller sent, but no other data of the caller.
 """
 
 import json
@@ -25,16 +25,16 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-LONGEST_SHOWN = 64  # characters of a wrong value that an error repeats
+LONGEST_SHOWN = 64  # characters of an invalid value that an error quotes
 
 
 def timestamp(moment: datetime) -> str:
-    """UTC, whole seconds, `Z`: the only form in which the service writes a moment."""
+    """Return a moment as UTC, whole seconds and `Z`, the only format of the service."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class QRError(Exception):
-    """An error that the client is told about."""
+    """An error that the service returns to the client."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     code = "internal_error"
@@ -51,7 +51,7 @@ class QRError(Exception):
 
 
 class BadRequest(QRError):
-    """The request is malformed; `code` says in which way, `field` where."""
+    """A malformed request; `code` says how, `field` says where."""
 
     status = HTTPStatus.BAD_REQUEST
 
@@ -61,9 +61,9 @@ class BadRequest(QRError):
 
 
 class BadField(BadRequest):
-    """The value of a field is not one of those that are allowed.
+    """A field whose value is not allowed.
 
-    `received` and `allowed` go into the problem document; a long value is cut.
+    The problem document contains `received` and `allowed`; a long value is truncated.
     """
 
     code = "out_of_range"
@@ -88,7 +88,7 @@ class BadField(BadRequest):
 
 
 def shown(value: Any) -> Any:
-    """Return a wrong value as an error repeats it: short, and encodable as UTF-8."""
+    """Return an invalid value as errors quote it: short, and encodable as UTF-8."""
     if value is None or isinstance(value, bool | int | float):
         return value if len(text := json.dumps(value)) <= LONGEST_SHOWN else _cut(text)
     text = value if isinstance(value, str) else json.dumps(value)
@@ -100,14 +100,14 @@ def _cut(text: str) -> str:
 
 
 class NotFound(QRError):
-    """There is no such code, and nothing says that there ever was."""
+    """An id without a code or a tombstone, or a path without a route."""
 
     status = HTTPStatus.NOT_FOUND
     code = "not_found"
 
 
 class Expired(QRError):
-    """The code existed; `expired_at` is the moment from which it is gone."""
+    """A code that existed; `expired_at` is the moment at which it expired."""
 
     status = HTTPStatus.GONE
     code = "expired"
@@ -119,38 +119,38 @@ class Expired(QRError):
 
 
 class BodyTooLarge(QRError):
-    """The request body is larger than the service reads."""
+    """A request body that is larger than the service accepts."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "payload_too_large"
 
 
 class Unprocessable(QRError):
-    """The request is well formed, but no code can be made of it."""
+    """A well-formed request from which no code can be created."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class DataTooLong(Unprocessable):
-    """The data fits no QR version at the requested level."""
+    """Data that fits no QR version at the requested level."""
 
     code = "data_too_long"
 
 
 class Unscannable(Unprocessable):
-    """The image would not be read by a scanner."""
+    """An image that a scanner would not read."""
 
     code = "unscannable"
 
 
 class IdempotencyMismatch(Unprocessable):
-    """The Idempotency-Key was used before, for another body."""
+    """An Idempotency-Key that was used before with another body."""
 
     code = "idempotency_mismatch"
 
 
 class Unavailable(QRError):
-    """A server that is needed does not answer; nothing is left half-written."""
+    """No answer from a required server; nothing is left half-written."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "unavailable"
@@ -158,14 +158,14 @@ class Unavailable(QRError):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Seconds after which a retry is worth while (a database fails over in 60)."""
+        """Seconds after which to retry (a failover of the database takes 60)."""
         return {"Retry-After": str(self.retry_after)}
 
 
 class DatabaseUnavailable(Unavailable):
-    """PostgreSQL does not answer.
+    """No answer from PostgreSQL.
 
-    `maybe_executed` is true when a statement was sent whose outcome is not known.
+    `maybe_executed` is true if a statement was sent and its outcome is unknown.
     """
 
     def __init__(self, *, maybe_executed: bool) -> None:
@@ -174,7 +174,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class StorageUnavailable(Unavailable):
-    """S3 does not answer, or refuses."""
+    """No answer from S3, or a refusal."""
 
     def __init__(self) -> None:
         super().__init__("The image storage is not available; try again.")

@@ -1,9 +1,9 @@
-"""`POST /generate`: from text to a proven image that is stored, and its row.
+"""`POST /generate`: from text to a verified image in S3, and its row in PostgreSQL.
 
-The order keeps the promise that a row never exists without its object: put the object,
-insert the row, fill the cache, answer. A failure in between leaves at most an object
-without a row. That object is deleted if the row is known to be absent; if this is not
-known, the bucket's lifecycle rule deletes it later.
+The order ensures that a row never exists without its object: put the object, insert the
+row, fill the cache, answer. A failure in between leaves at most an object without a
+row. That object is deleted if the row is known to be missing. If this is unknown, the
+bucket's lifecycle rule deletes the object later.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +33,7 @@ from qr_service.telemetry import logger, metrics
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of a 201; `replayed` if an earlier request created the code."""
+    """The body of a 201; `replayed` is true if an earlier request created the code."""
 
     body: dict[str, Any]
     replayed: bool = False
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class CodeGenerator:
-    """Creates codes."""
+    """The generator of codes."""
 
     table: CodeTable
     storage: Storage
@@ -50,7 +50,7 @@ class CodeGenerator:
     def generate(
         self, request: GenerateRequest, owner: str, idempotency_key: str | None
     ) -> Answer:
-        """Create and store a code, or replay the answer that the key stands for.
+        """Create and store a code, or replay the answer stored with the key.
 
         Raises DataTooLong, Unscannable, IdempotencyMismatch, BadField (too wide),
         StorageUnavailable and DatabaseUnavailable.
@@ -69,7 +69,7 @@ class CodeGenerator:
         return Answer(record.answer)
 
     def _store(self, record: Record, image: Image) -> bool:
-        """Store object, then row; False if a concurrent request took the key first."""
+        """Store object, then row; return False if a concurrent request used the key."""
         key = record.code.object_key
         try:
             self.storage.put(key, image.body, image.content_type)
@@ -78,7 +78,7 @@ class CodeGenerator:
             if not error.maybe_executed:
                 self._discard(key)
             raise
-        except Exception:  # before the INSERT, or refused by the database
+        except Exception:  # before the INSERT, or the database refused it
             self._discard(key)
             raise
         if not stored:
@@ -100,7 +100,7 @@ class CodeGenerator:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An image that scans; `margin` is the error correction left after reading it."""
+    """An image that scans; `margin` is the share of error correction left unused."""
 
     symbol: Symbol
     style: Style
@@ -122,7 +122,7 @@ class Proof:
 
 
 def prove(request: GenerateRequest) -> Proof:
-    """Return the image that a request describes, read back; nothing is stored.
+    """Create the image of a request and check that it scans, without storing it.
 
     Raises DataTooLong, Unscannable and BadField (too wide).
     """
@@ -145,7 +145,7 @@ def prove(request: GenerateRequest) -> Proof:
 
 
 def preview(request: GenerateRequest) -> dict[str, Any]:
-    """Return what `generate` would answer about the image, and the spare bits."""
+    """Return what `generate` would report about the image, and the spare bits."""
     proof = prove(request)
     return {**proof.as_dict(), "scans": True, "spare_bits": proof.symbol.spare_bits}
 
@@ -158,7 +158,7 @@ def _record(
     life = timedelta(hours=request.expiration_hours)
     expires_at = now.replace(microsecond=0) + life
     options = asdict(proof.style)
-    del options["logo"]  # it is in the image; nobody needs it twice
+    del options["logo"]  # the image contains it; a second copy has no use
     return Record(
         code=Code(
             qr_id=qr_id,

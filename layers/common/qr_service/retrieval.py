@@ -1,7 +1,7 @@
 """`GET /retrieve/{qr_id}`: from an id to a presigned URL of the image.
 
-Every answer is checked against the clock, whether it comes from the cache or not, and
-no URL outlives its code.
+Every answer is checked against the clock, whether it comes from the cache or not. No
+URL lasts longer than its code.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ from qr_service.telemetry import metrics
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """A presigned URL, when it dies, and when the code does, at the latest then."""
+    """A presigned URL, when it expires, and when the code expires.
+
+    The URL never lasts longer than the code.
+    """
 
     url: str
     url_expires_at: datetime
@@ -26,14 +29,17 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Retriever:
-    """Finds codes."""
+    """The lookup of codes."""
 
     table: CodeTable
     urls: PresignedUrls
     cache: Cache
 
     def retrieve(self, qr_id: str) -> Retrieved:
-        """Raises BadRequest, NotFound, Expired and DatabaseUnavailable."""
+        """Return a presigned URL of the image.
+
+        Raises BadRequest, NotFound, Expired and DatabaseUnavailable.
+        """
         check_qr_id(qr_id)
         code = self._find(qr_id)
         now = datetime.now(UTC)
@@ -43,7 +49,7 @@ class Retriever:
         return Retrieved(url, url_expires_at, code.expires_at)
 
     def health(self) -> dict[str, str]:
-        """State of the cache, when the database answers; else DatabaseUnavailable."""
+        """Return the state of database and cache; raises DatabaseUnavailable."""
         self.table.database.ping()
         return {
             "status": "ok",

@@ -1,7 +1,7 @@
-"""Logger and metrics, and what may be written of an error.
+"""Logger and metrics, and what may be logged about an error.
 
-Exceptions of drivers quote statements, URLs and values, so that their text is never
-logged: the class, the SQLSTATE or S3 code, and the frames of the trace are.
+Exceptions of drivers quote statements, URLs and values, so their text is never logged.
+Their class, their SQLSTATE or S3 code, and the frames of their trace are logged.
 """
 
 import traceback
@@ -18,11 +18,11 @@ metrics = Metrics()
 
 
 class SafeError(Exception):
-    """An error whose text is our own, without payload, and may be told."""
+    """An error whose message holds no user data, so it is safe to log or return."""
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """Log keys that tell an error without its payload."""
+    """Return log fields that describe an error without user data."""
     keys: dict[str, Any] = {"error": type(error).__name__}
     if isinstance(error, QRError):
         keys["code"] = error.code
@@ -38,7 +38,7 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def frames(error: BaseException) -> list[str]:
-    """The trace of an error, outermost first: file, line and function of each frame."""
+    """Return the trace of an error, outermost frame first: file, line, function."""
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)

@@ -8,13 +8,13 @@ from tests.support.layers import elf
 
 @pytest.fixture
 def built(tmp_path):
-    """A function that needs `common` of a layer and `brought` of Lambda."""
+    """Return a build: its function needs a layer's `common` and Lambda's `provided`."""
     for name in ("Generate", "Layer/python", "runtime"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "Generate/app.py").write_text(
-        "import brought, common\n\ndef handler(event, context): ...\n"
+        "import provided, common\n\ndef handler(event, context): ...\n"
     )
-    for path in ("Layer/python/common.py", "runtime/brought.py"):
+    for path in ("Layer/python/common.py", "runtime/provided.py"):
         (tmp_path / path).touch()
         py_compile.compile(
             str(tmp_path / path),
@@ -34,7 +34,7 @@ def built(tmp_path):
 
 
 def attempt(built):
-    """Why the one handler does not import alone."""
+    """Return why the only handler does not import alone, or None if it does."""
     (handler,) = read(built).handlers
     return import_alone(handler, (*read(built).layers, built / "runtime"))
 
@@ -52,7 +52,7 @@ def test_a_complete_build_imports_and_writes_nothing(built):
     assert contents(built) == before
 
 
-def test_a_module_of_a_layer_that_has_to_be_compiled_is_named(built):
+def test_a_module_of_a_layer_without_bytecode_is_named(built):
     (bytecode,) = (built / "Layer/python/__pycache__").iterdir()
     bytecode.unlink()
     assert attempt(built) == f"Generate: had to compile {built}/Layer/python/common.py"
@@ -70,12 +70,12 @@ def test_packages_of_this_environment_do_not_help(built):
     assert attempt(built).endswith("No module named 'pytest'")
 
 
-def test_a_missing_build_is_told(tmp_path):
+def test_a_missing_build_is_reported(tmp_path):
     with pytest.raises(BuildError, match="run `sam build` first"):
         read(tmp_path)
 
 
-def test_layers_without_a_machine_are_told(built):
+def test_layers_without_compiled_files_are_reported(built):
     (built / "Layer/python/fast.so").unlink()
     with pytest.raises(BuildError, match="not for one of"):
         read(built)

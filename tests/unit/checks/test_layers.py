@@ -11,7 +11,7 @@ PYTHON_3_12 = struct.pack("<H", 3531) + BYTECODE[2:]
 
 @pytest.fixture
 def layer(tmp_path):
-    """A layer for arm64 without a fault."""
+    """Return a layer for arm64 without a fault."""
     package = tmp_path / "python" / "package"
     (package / "__pycache__").mkdir(parents=True)
     for name in ("__init__", "module"):
@@ -22,7 +22,7 @@ def layer(tmp_path):
     return tmp_path / "python"
 
 
-def test_a_layer_as_the_build_makes_it_has_no_fault(layer):
+def test_a_layer_like_those_of_the_build_has_no_fault(layer):
     assert faults(layer, "arm64") == []
     assert machine_of(layer) == "arm64"
 
@@ -35,17 +35,13 @@ def test_a_source_without_bytecode_is_named(layer):
 def test_bytecode_of_another_python_is_named(layer):
     (layer / "package/__pycache__/module.cpython-312.pyc").write_bytes(PYTHON_3_12)
     (fault,) = faults(layer, "arm64")
-    assert fault.startswith(
-        "package/__pycache__/module.cpython-312.pyc is of no source"
-    )
+    assert fault.startswith("package/__pycache__/module.cpython-312.pyc has no source")
 
 
-def test_bytecode_of_a_source_that_is_gone_is_named(layer):
+def test_bytecode_of_a_missing_source_is_named(layer):
     (layer / "package/module.py").unlink()
     (fault,) = faults(layer, "arm64")
-    assert fault.startswith(
-        "package/__pycache__/module.cpython-313.pyc is of no source"
-    )
+    assert fault.startswith("package/__pycache__/module.cpython-313.pyc has no source")
 
 
 @pytest.mark.parametrize("start", [CHECKED, TIMESTAMP, PYTHON_3_12, b""])
@@ -53,7 +49,7 @@ def test_bytecode_that_the_runtime_would_check_or_refuse_is_named(layer, start):
     path = layer / "package/__pycache__/module.cpython-313.pyc"
     path.write_bytes(start + bytes(100))
     (fault,) = faults(layer, "arm64")
-    assert fault.endswith("is no unchecked bytecode of cpython-313")
+    assert fault.endswith("is not unchecked bytecode of cpython-313")
 
 
 def test_a_compiled_file_for_the_other_machine_is_named(layer):
@@ -67,12 +63,12 @@ def test_a_compiled_file_for_another_python_is_named(layer):
     assert fault.endswith("is for another Python than cpython-313")
 
 
-def test_a_layer_beyond_its_size_is_told(layer):
+def test_a_layer_that_is_too_large_is_reported(layer):
     assert mebibytes(layer) < 0.01
     with (layer / "large").open("wb") as file:
-        file.truncate(57 * 2**20)  # takes no space
+        file.truncate(57 * 2**20)  # a sparse file, which needs no disk space
     assert faults(layer, "arm64") == ["it has 57.0 MiB, more than 56"]
 
 
-def test_nothing_compiled_has_no_machine(tmp_path):
+def test_a_layer_without_compiled_files_has_no_machine(tmp_path):
     assert machine_of(tmp_path) is None

@@ -1,4 +1,4 @@
-"""What the bill of materials is compared with."""
+"""The comparison of the bill of materials with the requirements."""
 
 import json
 
@@ -20,12 +20,12 @@ redis==8.1.0  # the cache
 """
 
 
-def test_a_bill_and_requirements_that_say_the_same_are_equal():
+def test_a_bill_equals_requirements_with_the_same_packages():
     assert components(json.dumps(BILL)) == pins(REQUIREMENTS)
     assert pins(REQUIREMENTS) == {"aws-lambda-powertools==3.37.0", "redis==8.1.0"}
 
 
-def test_libraries_inside_a_wheel_are_listed_by_its_own_bill(tmp_path):
+def test_libraries_inside_a_wheel_are_read_from_its_own_bill(tmp_path):
     bills = tmp_path / "psycopg2_binary-2.9.13.dist-info" / "sboms"
     bills.mkdir(parents=True)
     library = {"type": "library", "name": "openssl", "version": "3.5.1", "hashes": []}
@@ -41,7 +41,7 @@ def test_libraries_inside_a_wheel_are_listed_by_its_own_bill(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Compares a bill with requirements; returns exit code and complaint."""
+    """Return a function that checks a bill and returns the exit code."""
     (tmp_path / "requirements.txt").write_text(REQUIREMENTS)
     monkeypatch.setattr(sbom, "ROOT", tmp_path)
     monkeypatch.setattr(sbom, "PACKAGES", tmp_path)
@@ -59,23 +59,23 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_a_layer_of_just_what_is_required_passes(run, capsys):
+def test_a_layer_with_exactly_the_required_packages_passes(run, capsys):
     assert run(BILL) == 0
     assert capsys.readouterr() == ("sbom.cdx.json: 2 packages\n", "")
 
 
-def test_a_package_that_nobody_named_is_noticed(run, capsys):
+def test_a_package_that_is_not_required_is_reported(run, capsys):
     more = [*BILL["components"], {"name": "botocore", "version": "1.43.0"}]
     assert run({"components": more}) == 1
     assert capsys.readouterr().err == "botocore==1.43.0 is in the layer only\n"
 
 
-def test_a_package_of_another_version_is_noticed(run, capsys):
+def test_a_package_of_another_version_is_reported(run, capsys):
     assert run({"components": [{**BILL["components"][0], "version": "3.0.0"}]}) == 1
     assert "redis==8.1.0 is in requirements/layer.txt only" in capsys.readouterr().err
 
 
-def test_without_a_build_there_is_no_bill(run, tmp_path, monkeypatch, capsys):
+def test_without_a_build_the_check_fails(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sbom, "PACKAGES", tmp_path / "none")
     assert run(BILL) == 1
     assert "make build" in capsys.readouterr().err

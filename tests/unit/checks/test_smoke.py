@@ -16,7 +16,7 @@ OUTPUTS = {"ApiUrl": "https://api.example.com", "ApiKeyId": "k1"}
 
 @pytest.fixture
 def aws(monkeypatch):
-    """Stubs of the two services that are asked, by name."""
+    """Return stubs of the two services that are called, by name."""
     clients = {
         name: boto3.client(
             name,
@@ -45,23 +45,23 @@ def test_url_and_key_come_from_the_stack(aws):
     assert deployed("qr-codes-prod") == ("https://api.example.com", "the key")
 
 
-def test_a_stack_that_there_is_none_of_is_said(aws):
+def test_a_missing_stack_is_reported(aws):
     aws["cloudformation"].add_client_error("describe_stacks", "ValidationError", "none")
     with pytest.raises(SmokeError, match="the stack qr-codes-prod cannot be read"):
         deployed("qr-codes-prod")
 
 
-def test_a_stack_that_failed_is_said(aws):
+def test_a_failed_stack_is_reported(aws):
     aws["cloudformation"].add_response("describe_stacks", {"Stacks": [STACK]})
     with pytest.raises(SmokeError, match="qr-codes-prod has no outputs"):
         deployed("qr-codes-prod")
 
 
 @pytest.mark.parametrize("stage", ["dev", "staging", "prod"])
-def test_the_stack_of_a_stage_is_named_in_samconfig(stage):
+def test_samconfig_names_the_stack_of_a_stage(stage):
     assert stack_name(stage) == f"qr-codes-{stage}"
 
 
-def test_a_stage_that_there_is_none_of_is_said():
+def test_an_unknown_stage_is_reported():
     with pytest.raises(SmokeError, match="no stage 'test'"):
         stack_name("test")

@@ -1,4 +1,4 @@
-"""What local/template_checks.py finds, and which exemptions it accepts."""
+"""What checks/template.py finds, and which exemptions it accepts."""
 
 import json
 
@@ -28,7 +28,7 @@ def translated():
 
 
 def policy(**statement):
-    """A template with one role and one statement."""
+    """Return a template with one role, which has one statement."""
     return {"Resources": {"Role": {"Policies": [{"Statement": [statement]}]}}}
 
 
@@ -36,15 +36,15 @@ def test_the_translated_template_lints(translated):
     assert cfn_lint(translated) == []
 
 
-def test_lint_sees_what_only_the_translation_has(translated):
+def test_lint_reads_the_translated_template(translated):
     broken = json.loads(json.dumps(translated))
     broken["Resources"]["GenerateFunctionRole"]["Properties"]["NoSuchProperty"] = 1
     assert "NoSuchProperty" in "".join(cfn_lint(broken))
 
 
 @pytest.mark.parametrize("layer", ["CommonLayer", "DependenciesLayer"])
-def test_a_release_of_a_layer_alone_is_a_new_version_for_the_alias(translated, layer):
-    """SAM publishes one when a function changes; its layers it has to be told of."""
+def test_a_release_of_a_layer_alone_publishes_new_versions(translated, layer):
+    """By default SAM publishes a version only when the function itself changes."""
     source = yaml_parse((ROOT / "template.yaml").read_text())
     source["Resources"][layer]["Properties"]["ContentUri"] = "s3://bucket/release"
 
@@ -74,11 +74,11 @@ def test_a_finding_without_a_skip_is_a_problem():
 
 @pytest.mark.parametrize("resource", ["Bucket", None])
 def test_a_skip_with_a_reason_is_accepted(resource):
-    skip = Skip("CKV_AWS_21", resource, "what is erased is to be gone")
+    skip = Skip("CKV_AWS_21", resource, "erased images must not be kept")
     assert list(unresolved([UNVERSIONED], [skip])) == []
 
 
-def test_a_skip_of_another_resource_or_check_does_not_help_and_is_stale():
+def test_a_skip_of_another_resource_or_check_is_reported_as_unused():
     skips = [Skip("CKV_AWS_21", "Other", "why"), Skip("CKV_AWS_18", None, "why")]
     assert list(unresolved([UNVERSIONED], skips)) == [
         "Bucket: CKV_AWS_21: Ensure the bucket has versioning",
@@ -93,7 +93,7 @@ def test_a_skip_without_a_reason_is_a_problem():
 
 
 def test_the_reason_of_a_skip_is_the_comment_right_above_it():
-    text = "skip-check:\n  # Two lines\n  # of it.\n  - CKV_AWS_1\n  - CKV_AWS_2\n"
+    text = "skip-check:\n  # Two lines\n  # of text.\n  - CKV_AWS_1\n  - CKV_AWS_2\n"
     first, second = general_skips(text)
     assert (first.check, first.reason[:9], first.resource) == (
         "CKV_AWS_1",
@@ -103,7 +103,7 @@ def test_the_reason_of_a_skip_is_the_comment_right_above_it():
     assert second == Skip("CKV_AWS_2", None, "")
 
 
-def test_a_resources_own_skips_are_in_its_metadata():
+def test_the_skips_of_a_resource_are_read_from_its_metadata():
     metadata = {"checkov": {"skip": [{"id": "CKV_AWS_1", "comment": "why"}]}}
     template = {"Resources": {"Bucket": {"Metadata": metadata}, "Queue": {}}}
     assert own(template) == [Skip("CKV_AWS_1", "Bucket", "why")]
@@ -129,23 +129,23 @@ def test_a_pattern_needs_a_reason(statement, pattern):
     assert list(wildcards(template, {("Wide", pattern): "why"})) == []
 
 
-def test_the_reason_is_for_that_pattern_alone():
+def test_a_reason_applies_to_its_pattern_alone():
     wider = policy(Effect="Allow", Sid="Read", Action="s3:Get*", Resource="arn/*")
     (problem,) = wildcards(wider, {("Read", "arn/*"): "why"})
     assert problem == "Role: Read: a wildcard without a reason: s3:Get*"
 
 
-def test_a_statement_that_denies_may_be_as_wide_as_it_likes():
+def test_a_statement_that_denies_may_contain_wildcards():
     assert list(wildcards(policy(Effect="Deny", Action="*", Resource="*"), {})) == []
 
 
-def test_a_reason_for_a_pattern_that_is_gone_is_a_problem():
+def test_a_reason_for_a_missing_pattern_is_a_problem():
     narrow = policy(Effect="Allow", Sid="Read", Action="s3:GetObject", Resource="arn")
     (problem,) = wildcards(narrow, {("Read", "arn/*"): "why"})
-    assert problem == "Read does not allow arn/*, which has a reason to be allowed"
+    assert problem == "Read does not use arn/*: remove its reason"
 
 
-def test_checkov_gets_the_template_as_prod_has_it_with_all_that_is_optional():
+def test_checkov_gets_the_template_of_prod_with_all_optional_resources():
     resource = {
         "Type": "AWS::RDS::DBInstance",
         "Condition": "Optional",

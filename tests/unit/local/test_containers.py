@@ -23,7 +23,7 @@ class Image:
 
 
 class Engine:
-    """An engine that has images, and can pull what `registry` holds."""
+    """An engine that has images, and can pull those in `registry`."""
 
     def __init__(self, *names, registry=()):
         self.present = {name: Image(name) for name in names}
@@ -45,7 +45,7 @@ def broken(**_):
     raise DockerException("connection refused")
 
 
-def test_without_an_engine_it_is_said_what_to_install(monkeypatch):
+def test_a_missing_engine_is_reported_with_what_to_install(monkeypatch):
     monkeypatch.setattr(engines.DockerClient, "from_env", broken)
     with pytest.raises(LocalError, match=r"(?s)refused.*apt install docker\.io"):
         engine()
@@ -63,31 +63,34 @@ def test_sam_pulls_nothing_if_the_image_exists(present, options):
     assert engines.image_options(Engine(*present)) == options
 
 
-def test_the_image_is_pulled_once_and_it_is_said():
-    said = []
+def test_the_image_is_pulled_once_with_a_message():
+    messages = []
     client = Engine(registry=[IMAGE])
-    engines.require_image(client, said.append)
-    engines.require_image(client, said.append)
-    assert said == [f"Pulling {IMAGE}, once ..."]
+    engines.require_image(client, messages.append)
+    engines.require_image(client, messages.append)
+    assert messages == [f"Pulling {IMAGE}, once ..."]
     assert engines.image_options(client) == ["--skip-pull-image"]
 
 
-def test_an_image_that_cannot_be_pulled_is_an_error_with_its_reason():
+def test_an_image_that_cannot_be_pulled_raises_an_error_with_the_reason():
     with pytest.raises(LocalError, match="cannot be pulled: no such host"):
         engines.require_image(Engine(), [].append)
 
 
 def test_a_container_is_created_in_the_hosts_network(tmp_path):
-    given = {"AWS_ACCESS_KEY_ID": "AKIDLOCAL", "DATABASE_URL": "postgresql://local"}
-    (tmp_path / "env.json").write_text(json.dumps({"Parameters": given}))
-    asked = {
+    parameters = {
+        "AWS_ACCESS_KEY_ID": "AKIDLOCAL",
+        "DATABASE_URL": "postgresql://local",
+    }
+    (tmp_path / "env.json").write_text(json.dumps({"Parameters": parameters}))
+    options = {
         "ports": {"8080": ("127.0.0.1", 5001)},
         "entrypoint": ["/var/rapid/aws-lambda-rie", "--log-level", "error"],
         "environment": {"AWS_ACCESS_KEY_ID": "defaultkey", "LOG_LEVEL": "INFO"},
         "labels": {"sam.cli.container.type": "lambda"},
         "mem_limit": "512m",
     }
-    assert on_host_network(asked, tmp_path, 5002) == {
+    assert on_host_network(options, tmp_path, 5002) == {
         "network_mode": "host",
         "entrypoint": [
             "/var/rapid/aws-lambda-rie",
@@ -101,8 +104,8 @@ def test_a_container_is_created_in_the_hosts_network(tmp_path):
     }
 
 
-class Forgotten:
-    """A container that SAM leaves; while it is removed, another signal comes."""
+class Leftover:
+    """A container that SAM did not remove; a signal arrives during its removal."""
 
     def __init__(self):
         self.removed = False
@@ -112,10 +115,8 @@ class Forgotten:
         self.removed = force
 
 
-def test_a_container_that_sam_forgets_is_removed_whatever_interrupts(
-    monkeypatch, tmp_path
-):
-    containers = [Forgotten(), Forgotten()]
+def test_leftover_containers_are_removed_despite_signals(monkeypatch, tmp_path):
+    containers = [Leftover(), Leftover()]
     waiting = iter(containers)
     monkeypatch.setattr(ContainerCollection, "create", lambda *_: next(waiting))
     monkeypatch.setattr(sam, "on_host_network", lambda *_: {})
@@ -139,7 +140,7 @@ def test_a_container_that_sam_forgets_is_removed_whatever_interrupts(
     assert all(each.removed for each in containers)
 
 
-def test_an_image_of_layers_is_built_once_while_it_is_the_same(monkeypatch, tmp_path):
+def test_an_image_of_layers_is_built_again_only_when_it_changed(monkeypatch, tmp_path):
     builds = []
     client = Engine()
 

@@ -1,4 +1,4 @@
-"""When the supervisor starts what again, with servers that only pretend."""
+"""When the supervisor restarts servers and runs the cleanup, with fake servers."""
 
 import subprocess
 import tempfile
@@ -12,10 +12,10 @@ from local.processes import LocalError
 from local.supervisor import FIRST_PAUSE, LONGEST_PAUSE, Schedule, Watch
 
 
-class Pretended:
-    """A server that is running or not, and may fail to start."""
+class FakeServer:
+    """A server that can end and can fail to start."""
 
-    name = "Pretended"
+    name = "Fake"
 
     def __init__(self):
         self.running = True
@@ -25,36 +25,36 @@ class Pretended:
     def start(self):
         self.starts += 1
         if self.failing:
-            raise LocalError("no room")
+            raise LocalError("no space left")
         self.running = True
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The supervisor's clock, set by the test."""
+    """Return the supervisor's clock, which the test sets."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(supervisor.time, "monotonic", lambda: clock.now)
     return clock
 
 
-def test_a_dead_server_is_named_and_started_again_after_three_seconds(clock, capsys):
-    server = Pretended()
+def test_a_server_that_ended_is_named_and_restarted_after_three_seconds(clock, capsys):
+    server = FakeServer()
     watch = Watch(server)
     assert not watch.look()
     server.running = False
     assert not watch.look()
-    assert "Pretended ended; starting it again in 3 s" in capsys.readouterr().err
+    assert "Fake ended; starting it again in 3 s" in capsys.readouterr().err
     clock.now += FIRST_PAUSE - 0.1
     assert not watch.look()
     assert server.starts == 0
     clock.now += 0.1
     assert watch.look()
     assert server.running
-    assert "Pretended is back" in capsys.readouterr().err
+    assert "Fake is back" in capsys.readouterr().err
 
 
-def test_a_server_that_keeps_dying_is_started_ever_more_slowly(clock):
-    server = Pretended()
+def test_the_pauses_grow_while_a_server_fails_to_start(clock):
+    server = FakeServer()
     server.running, server.failing = False, True
     watch = Watch(server)
     watch.look()
@@ -68,8 +68,8 @@ def test_a_server_that_keeps_dying_is_started_ever_more_slowly(clock):
     assert pauses == [3, 6, 12, 24, LONGEST_PAUSE, LONGEST_PAUSE]
 
 
-def test_a_steady_minute_makes_the_next_restart_quick_again(clock):
-    server = Pretended()
+def test_a_minute_without_failure_resets_the_pause(clock):
+    server = FakeServer()
     watch = Watch(server)
     watch.pause = LONGEST_PAUSE
     clock.now += 61
@@ -92,7 +92,7 @@ def test_the_cleanup_runs_each_time_it_is_due_and_never_twice_at_once(clock):
         assert runs == []
         clock.now += 3600
         schedule.look()
-        clock.now += 3600  # due again, but the first one is still at work
+        clock.now += 3600  # due again, but the first one is still running
         schedule.look()
         assert len(runs) == 1
         runs[0].kill()

@@ -1,6 +1,6 @@
-"""How local/venv.sh finds its Python, and when it installs what.
+"""How local/venv.sh finds Python, and when it installs which requirements.
 
-Python, uv and pip are scripts that write down what they were called with.
+Python, uv and pip are scripts that record their arguments.
 """
 
 import os
@@ -26,7 +26,7 @@ TOOLS = (
 )
 LISTS = ("dev", "ministack", "checkov", "lambda", "uv")
 
-# Answers like a Python 3.13, whose prefix is its own path.
+# Replies like Python 3.13; its prefix is its own path.
 PYTHON = """#!/bin/sh
 case "$1" in -ISc) echo "3.13 $0"; exit 0 ;; esac
 echo "$0 $*" >>"$TRACE"
@@ -53,7 +53,7 @@ esac
 
 
 class Project:
-    """A project with nothing but lists, and programs that only pretend."""
+    """A project that has only requirement lists, and fake programs."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -76,7 +76,7 @@ class Project:
         path.chmod(0o755)
 
     def run(self, *command, **variables):
-        """Exit code, standard output and error of a command in the environment."""
+        """Run a command in the environment; return exit code, output and errors."""
         self.trace.write_text("")
         folder = str(self.folder)
         done = subprocess.run(
@@ -94,7 +94,7 @@ class Project:
         return done.returncode, done.stdout, done.stderr
 
     def synced(self, environments="", **variables):
-        """The lists that a run synced, and its exit code."""
+        """Run a command; return the lists that were synced, and the exit code."""
         code, _, _ = self.run(ENVIRONMENTS=environments, **variables)
         lines = self.trace.read_text().splitlines()
         done = [line.split("/")[1] for line in lines if line.startswith("synced")]
@@ -108,12 +108,12 @@ def project(tmp_path):
     return project
 
 
-# -------------------------------------------------------------- which Python is taken
+# ------------------------------------------------------------- which Python is chosen
 
 
 @pytest.fixture
 def chosen(tmp_path):
-    """The Python chosen among these, or the message if there is none."""
+    """Return a function that returns the Python chosen among some, or the error."""
     project = Project(tmp_path)
 
     def chosen(pythons, **variables):
@@ -128,7 +128,7 @@ def chosen(tmp_path):
     return chosen
 
 
-def test_the_version_of_the_file_is_preferred(chosen):
+def test_the_version_in_the_file_is_preferred(chosen):
     both = {"bin/python3.13": PYTHON, "bin/python3.12": PYTHON}
     assert chosen(both) == "bin/python3.13"
 
@@ -142,7 +142,7 @@ def test_a_shim_that_fails_is_skipped_for_a_version_that_pyenv_has(chosen):
     assert chosen(pyenv) == ".pyenv/versions/3.13.1/bin/python"
 
 
-def test_another_version_is_good_enough(chosen):
+def test_another_version_is_accepted(chosen):
     assert chosen({"bin/python3.13": SHIM, "bin/python3": PYTHON}) == "bin/python3"
 
 
@@ -186,7 +186,7 @@ def test_a_moved_project_is_installed_again(project, tmp_path):
     assert project.synced() == (["dev"], 0)
 
 
-def test_where_uv_fails_pip_installs_the_same_list(project):
+def test_if_uv_fails_pip_installs_the_same_list(project):
     failing = "requirements/ministack.txt"
     assert project.synced(FAILING=failing) == (["dev"], 0)
     assert f"--require-hashes --only-binary=:all: --no-deps -r {failing}" in (

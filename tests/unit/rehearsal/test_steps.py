@@ -1,4 +1,4 @@
-"""The rehearsal's own logic; the rest of it is shown by running it."""
+"""The rehearsal's own logic; `make rehearse` tests the rest."""
 
 import signal
 from types import SimpleNamespace
@@ -12,17 +12,17 @@ from rehearsal import servers, steps
 
 
 class FakeRehearsal:
-    """Takes the steps that it is given, with one server."""
+    """A rehearsal with the given steps and one server."""
 
-    def __init__(self, folder, *given):
+    def __init__(self, folder, *steps):
         self.log = folder / "server.log"
-        self.log.write_text("the server's last words")
+        self.log.write_text("the server's last line")
         self.servers = [SimpleNamespace(log=self.log)]
-        self.given = given
+        self.own_steps = steps
         self.stopped = False
 
     def steps(self):
-        return list(self.given)
+        return list(self.own_steps)
 
     def stop(self):
         self.stopped = True
@@ -30,13 +30,13 @@ class FakeRehearsal:
 
 @pytest.fixture
 def rehearse(monkeypatch, tmp_path):
-    """Runs the command with these steps; gives exit code, folder and the fake."""
+    """Yield a function that runs steps; it returns exit code, folder and the fake."""
     before = {number: signal.getsignal(number) for number in command.SIGNALS}
 
-    def run(*given):
+    def run(*given_steps):
         folder = tmp_path / "rehearsal"
         folder.mkdir()
-        fake = FakeRehearsal(folder, *given)
+        fake = FakeRehearsal(folder, *given_steps)
         monkeypatch.setattr(command.tempfile, "mkdtemp", lambda prefix: str(folder))
         monkeypatch.setattr(command, "Rehearsal", lambda _: fake)
         monkeypatch.setattr(command.sys, "version_info", (3, 13, 0))
@@ -47,54 +47,55 @@ def rehearse(monkeypatch, tmp_path):
         signal.signal(number, handler)
 
 
-def well():
-    """It goes well."""
+def succeed():
+    """Succeed."""
 
 
-def badly():
-    """It goes badly."""
-    raise LocalError("this is why")
+def fail():
+    """Fail with a reason."""
+    raise LocalError("the reason")
 
 
-def by_surprise():
-    """It was not foreseen."""
-    raise KeyError("surprise")
+def fail_unexpectedly():
+    """Fail unexpectedly."""
+    raise KeyError("unexpected")
 
 
-def interrupted():
-    """Somebody presses Ctrl-C."""
+def interrupt():
+    """Raise what Ctrl-C raises."""
     raise KeyboardInterrupt
 
 
-def test_steps_that_go_well_leave_nothing_behind(rehearse, capsys):
-    code, folder, fake = rehearse(well, well)
+def test_successful_steps_leave_no_files(rehearse, capsys):
+    code, folder, fake = rehearse(succeed, succeed)
     assert (code, folder.exists(), fake.stopped) == (0, False, True)
-    said = capsys.readouterr().out
-    assert said.startswith(" 1/2")
-    assert "It goes well\n" in said
+    output = capsys.readouterr().out
+    assert output.startswith(" 1/2")
+    assert "Succeed\n" in output
 
 
 @pytest.mark.parametrize(
-    ("step", "reason"), [(badly, "this is why"), (by_surprise, "KeyError: 'surprise'")]
+    ("step", "reason"),
+    [(fail, "the reason"), (fail_unexpectedly, "KeyError: 'unexpected'")],
 )
-def test_the_first_step_that_fails_ends_it_with_its_reason(
+def test_the_first_step_that_fails_ends_the_rehearsal_with_its_reason(
     rehearse, capsys, step, reason
 ):
-    code, folder, fake = rehearse(well, step, interrupted)
-    said = capsys.readouterr().out
+    code, folder, fake = rehearse(succeed, step, interrupt)
+    output = capsys.readouterr().out
     assert (code, folder.exists(), fake.stopped) == (1, True, True)
-    assert f"FAILED  {step.__doc__.rstrip('.')}\n" in said
-    assert reason in said
-    assert "the server's last words" in said
-    assert str(folder) in said
+    assert f"FAILED  {step.__doc__.rstrip('.')}\n" in output
+    assert reason in output
+    assert "the server's last line" in output
+    assert str(folder) in output
 
 
-def test_an_interruption_stops_everything_and_leaves_nothing(rehearse):
-    code, folder, fake = rehearse(interrupted)
+def test_an_interruption_stops_the_servers_and_leaves_no_files(rehearse):
+    code, folder, fake = rehearse(interrupt)
     assert (code, folder.exists(), fake.stopped) == (130, False, True)
 
 
-def test_every_step_has_a_title_of_its_own(monkeypatch, tmp_path):
+def test_every_step_has_a_unique_title(monkeypatch, tmp_path):
     tools = servers.Tools(tmp_path, "redis-server")
     monkeypatch.setattr(steps, "debian_tools", lambda: tools)
     titles = [step.__doc__ for step in steps.Rehearsal(tmp_path).steps()]
@@ -102,14 +103,14 @@ def test_every_step_has_a_title_of_its_own(monkeypatch, tmp_path):
     assert len(set(titles)) == len(titles)
 
 
-def test_missing_servers_are_named_as_packages(monkeypatch):
+def test_missing_servers_are_reported_with_their_packages(monkeypatch):
     monkeypatch.setattr(servers.Path, "glob", lambda *_: iter(()))
     monkeypatch.setattr(servers.shutil, "which", lambda name: None)
     with pytest.raises(LocalError, match="apt install postgresql redis-server"):
         servers.debian_tools()
 
 
-def test_the_functions_python_is_asked_for(monkeypatch, capsys):
+def test_the_python_of_the_functions_is_required(monkeypatch, capsys):
     monkeypatch.setattr(command.sys, "version_info", (3, 12, 0))
     assert command.main() == 1
     assert "Python 3.13" in capsys.readouterr().err
@@ -119,7 +120,7 @@ def answer(status, body):
     return Answer(status, {}, body)
 
 
-def test_an_answer_is_held_against_status_and_members():
+def test_an_answer_is_compared_with_status_and_members():
     steps.expect(answer(403, b'{"code": "forbidden"}'), 403, code="forbidden")
     for other in (
         answer(200, b'{"code": "forbidden"}'),
@@ -131,7 +132,7 @@ def test_an_answer_is_held_against_status_and_members():
             steps.expect(other, 403, code="forbidden")
 
 
-def test_a_refusal_for_another_reason_is_none():
+def test_a_refusal_for_another_reason_is_an_error():
     steps.refused(answer(403, b"<Code>AccessDenied</Code>"), "AccessDenied")
     with pytest.raises(LocalError, match="not 403 AccessDenied"):
         steps.refused(
@@ -151,7 +152,7 @@ def test_a_refusal_for_another_reason_is_none():
         ("Certificate", "-----BEGIN EC PRIVATE KEY-----"),
     ],
 )
-def test_static_secrets_are_recognized(name, value):
+def test_static_secrets_are_recognised(name, value):
     assert steps.SECRET_NAME.search(name) or steps.SECRET_VALUE.search(value)
 
 
@@ -165,7 +166,7 @@ def test_static_secrets_are_recognized(name, value):
         ("REDIS_USERNAME", "qr-0123abcd"),
     ],
 )
-def test_what_is_no_secret_is_left_alone(name, value):
+def test_other_settings_are_not_mistaken_for_secrets(name, value):
     assert not steps.SECRET_NAME.search(name)
     assert not steps.SECRET_VALUE.search(value)
 

@@ -1,1 +1,1 @@
-"""Where events come in and answers go out: HTTP, the Scheduler, CloudFormation."""
+"""Events in, answers out: HTTP, the Scheduler, CloudFormation."""

@@ -1,8 +1,8 @@
-"""CloudFormation's custom resources: whatever becomes of the work, the stack is told.
+"""CloudFormation's custom resources: an answer to the stack on success and on failure.
 
-A stack that is not told waits for an hour, and its rollback for another, so that a
-failure is answered like a success. Source: "Custom resource request objects" and
-"Custom resource response objects" (AWS CloudFormation user guide).
+Without an answer a stack waits for an hour, and its rollback for another hour. Source:
+"Custom resource request objects" and "Custom resource response objects" (AWS
+CloudFormation user guide).
 """
 
 import json
@@ -17,20 +17,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from qr_service.edge.events import Handler, InvocationFailed
 from qr_service.telemetry import describe, logger
 
-# Seconds at the end of the function's time that the answer may need, pauses included.
+# Seconds reserved at the end of the function's time for the answer and its pauses.
 SPARE_SECONDS = 30
-_TIMEOUT = 5.0  # seconds, of one try
+_TIMEOUT = 5.0  # seconds, for one try
 _PAUSES = (1, 3)  # seconds, between the tries
-_LONGEST_REASON = 500  # characters; the whole answer has to stay below 4,096 bytes
+_LONGEST_REASON = 500  # characters; the whole answer must stay below 4,096 bytes
 
 
 def answers_cloudformation(handler: Handler, physical_id: str) -> Handler:
-    """The handler, which now answers the requests of CloudFormation as well.
+    """Return the handler, extended to answer the requests of CloudFormation as well.
 
-    `physical_id` never changes: another one would mean another resource, and a Delete
-    of this. A failure that the stack was told of is returned, not raised, since Lambda
-    would try again what is being rolled back. Only an answer that reached nobody is
-    raised, as InvocationFailed.
+    `physical_id` never changes: for CloudFormation another id is a new resource, and it
+    deletes the old one. A failure that was reported to the stack is returned, not
+    raised, because Lambda would retry what is being rolled back. Only an answer that
+    could not be sent raises InvocationFailed.
     """
 
     def answered(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def answers_cloudformation(handler: Handler, physical_id: str) -> Handler:
             return handler(event, context)
         try:
             result, failure = handler(event, context), None
-        except Exception as error:  # noqa: BLE001  whatever it is, a stack waits
+        except Exception as error:  # noqa: BLE001  any error: a stack is waiting
             safe = isinstance(error, InvocationFailed)
             failure = str(error) if safe else type(error).__name__
             result = {"failed": failure}
@@ -51,7 +51,7 @@ def answers_cloudformation(handler: Handler, physical_id: str) -> Handler:
 def _answer(event: dict[str, Any], physical_id: str, failure: str | None) -> bytes:
     answer = {
         "Status": "SUCCESS" if failure is None else "FAILED",
-        # Of a Create that nobody answered, the resource has a name of CloudFormation's.
+        # After a Create without an answer, CloudFormation has chosen an id itself.
         "PhysicalResourceId": event.get("PhysicalResourceId", physical_id),
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
@@ -61,10 +61,10 @@ def _answer(event: dict[str, Any], physical_id: str, failure: str | None) -> byt
 
 
 def _put(url: str, answer: bytes) -> None:
-    """Raises InvocationFailed; the URL is signed, so that it stands in no log."""
-    # An empty type is what was signed. S310: the URL comes from CloudFormation.
+    """Send the answer, or raise InvocationFailed; the signed URL is never logged."""
+    # The URL is signed for an empty type. S310: it comes from CloudFormation.
     request = Request(url, answer, {"Content-Type": ""}, method="PUT")  # noqa: S310
-    trust = ssl.create_default_context()  # the system's
+    trust = ssl.create_default_context()  # the system's certificates
     for pause in (*_PAUSES, None):
         try:
             with urlopen(request, timeout=_TIMEOUT, context=trust):  # noqa: S310
@@ -72,8 +72,8 @@ def _put(url: str, answer: bytes) -> None:
         except (OSError, HTTPException) as error:  # HTTPError is an OSError
             reason = str(getattr(error, "reason", ""))  # without the URL
             logger.warning(
-                "CloudFormation was not told", **describe(error), reason=reason
+                "result not sent to CloudFormation", **describe(error), reason=reason
             )
             if pause:
                 time.sleep(pause)
-    raise InvocationFailed("CloudFormation could not be told what became of this")
+    raise InvocationFailed("the result could not be sent to CloudFormation")

@@ -1,7 +1,7 @@
-"""The other edge: functions that a schedule or an operator invokes.
+"""Functions that a schedule or an operator invokes.
 
-They fail by raising, so that Lambda counts the error, retries and keeps dead letters;
-what they raise says what went wrong without a payload.
+A failure raises an error, so Lambda counts it, retries and keeps dead letters. The
+error describes what went wrong without user data.
 """
 
 from collections.abc import Callable
@@ -15,23 +15,23 @@ Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 class InvocationFailed(Exception):
-    """The function could not do its work; the message is safe to be logged."""
+    """A failure of the function; the message is safe to log."""
 
 
 def entrypoint(work: Handler) -> Handler:
-    """The Lambda handler of a function that answers no request."""
+    """Return the Lambda handler of a function that serves no HTTP requests."""
 
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         try:
             result = work(event, context)
-        except Exception as error:  # noqa: BLE001  every failure is told one way
-            told = describe(error)
-            logger.error("failed", **told, trace=frames(error))
+        except Exception as error:  # noqa: BLE001  all are reported the same way
+            description = describe(error)
+            logger.error("failed", **description, trace=frames(error))
             metrics.add_metric("Failures", unit="Count", value=1)
             raise InvocationFailed(
-                ", ".join(f"{key}: {value}" for key, value in told.items())
+                ", ".join(f"{key}: {value}" for key, value in description.items())
             ) from None
         metrics.add_metric("Failures", unit="Count", value=0)
         logger.info("done", **result)

@@ -1,7 +1,7 @@
-"""The edge: API Gateway events in, responses and problem documents out (RFC 9457).
+"""HTTP: API Gateway events in, responses and problem documents out (RFC 9457).
 
-`resolver()` routes and turns errors into responses; `entrypoint` wraps it into a Lambda
-handler with its log context, metrics, CORS headers and the one log line of a request.
+`resolver` routes requests and turns errors into responses. `entrypoint` wraps it in a
+Lambda handler with log context, metrics, CORS headers and one log line per request.
 """
 
 import base64
@@ -28,7 +28,7 @@ _EXPOSED_HEADERS = "Location, Retry-After, Idempotency-Replayed"
 
 
 def resolver() -> APIGatewayRestResolver:
-    """A resolver that answers every error as a problem document."""
+    """Return a resolver that answers every error with a problem document."""
     app = APIGatewayRestResolver(serializer=_dump)
 
     @app.exception_handler(QRError)  # type: ignore[untyped-decorator]
@@ -49,7 +49,7 @@ def resolver() -> APIGatewayRestResolver:
 
 
 def problem(app: APIGatewayRestResolver, error: QRError) -> Response[str]:
-    """The response that tells a client of an error."""
+    """Return the response that reports an error to the client."""
     status = HTTPStatus(error.status)
     document = {
         "type": "about:blank",
@@ -72,7 +72,7 @@ def respond(
     *,
     content_type: str = "application/json",
 ) -> Response[str]:
-    """A JSON response that no cache between here and the client may keep."""
+    """Return a JSON response that no cache on the way to the client may store."""
     return Response(
         status_code=int(status),
         content_type=content_type,
@@ -82,18 +82,18 @@ def respond(
 
 
 def body_of(event: APIGatewayProxyEvent) -> bytes:
-    """The request body as the client sent it; raises BadRequest."""
+    """Return the request body as the client sent it; raises BadRequest."""
     text = event.body or ""
     try:
         if event.is_base64_encoded:
             return base64.b64decode(text, validate=True)
         return text.encode()
-    except ValueError:  # no base64, or no text that UTF-8 can encode
+    except ValueError:  # not base64, or text that UTF-8 cannot encode
         raise BadRequest("invalid_json", "The body is not JSON in UTF-8.") from None
 
 
 def flag_of(event: APIGatewayProxyEvent, name: str) -> bool:
-    """A query parameter that is `true`, `false` or absent; raises BadRequest."""
+    """Return a query parameter, `true` or `false` (the default); raises BadRequest."""
     value = event.query_string_parameters.get(name, "false")
     if value not in {"true", "false"}:
         raise BadField(name, value, ["true", "false"])
@@ -101,27 +101,27 @@ def flag_of(event: APIGatewayProxyEvent, name: str) -> bool:
 
 
 def link_to(event: APIGatewayProxyEvent, path: str) -> str:
-    """`path` of this API as the client has to write it.
+    """Return a path of this API as the client must request it.
 
-    That is with the stage, or the base path of a custom domain, under which the event's
-    own resource was called; it must be one without parameters.
+    It starts with the stage, or with the base path of a custom domain, just like the
+    path of the event. The event's own resource must be one without parameters.
     """
     called = event.request_context.path or ""
     return called.removesuffix("/").removesuffix(event.resource) + path
 
 
 def entrypoint(app: APIGatewayRestResolver) -> Handler:
-    """The Lambda handler of an API function."""
+    """Return the Lambda handler of an API function."""
 
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         started = time.perf_counter()
         origin = settings().cors_allow_origin
-        # The gateway has routed already: its resource names the route, whereas the path
-        # may begin with a custom domain's base path, and hold any character.
+        # The gateway has already routed: its resource names the route. The path may
+        # start with a custom domain's base path, and contain any character.
         event = {**event, "path": event["resource"]}
-        # The id that problem documents and the gateway's access log give.
+        # The id in problem documents and in the gateway's access log.
         logger.append_keys(request_id=event["requestContext"]["requestId"])
         response = app.resolve(event, context)
         headers = response["multiValueHeaders"]

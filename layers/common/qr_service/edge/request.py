@@ -1,7 +1,8 @@
-"""The body of `POST /generate`: limited, parsed and checked, field by field.
+"""The body of `POST /generate`: its size limit, its parser and a check of each field.
 
-A new field is added here: one line in `parse`, and one in `GenerateRequest` or `Style`.
-Every mistake is a BadRequest, which names the field, what came and what is allowed.
+To add a field, add one line to `parse`, and one to `GenerateRequest` or `Style`. Every
+mistake raises BadRequest, which names the field, the received value and the allowed
+values.
 """
 
 import json
@@ -28,7 +29,7 @@ Choice = TypeVar("Choice", bound=str)
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A request that is within every limit; no two bodies have the same `digest`."""
+    """A request within all limits; different bodies have different digests."""
 
     data: str
     expiration_hours: int
@@ -77,7 +78,7 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
 def check_idempotency_key(key: str) -> str:
     """Return the key if it is 1..255 printable ASCII characters; raises BadRequest.
 
-    White space around it is not part of it (RFC 9110, section 5.5).
+    White space around the key is not part of it (RFC 9110, section 5.5).
     """
     key = key.strip(" \t")
     if not _IDEMPOTENCY_KEY.fullmatch(key):
@@ -91,7 +92,7 @@ def check_idempotency_key(key: str) -> str:
 
 
 def _digest(fields: dict[str, Any]) -> bytes:
-    """Return the SHA-256 of the body; spaces and the order of fields do not count."""
+    """Return the SHA-256 of the body; white space and field order do not matter."""
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).digest()
 
@@ -110,7 +111,7 @@ def _load(body: bytes) -> dict[str, Any]:
         place = f"line {error.lineno}, column {error.colno}"
         detail = f"The body is not JSON: {place}." if body else "There is no body."
         raise BadRequest("invalid_json", detail) from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, say
+    except (ValueError, RecursionError):  # such as a number with thousands of digits
         raise BadRequest(
             "invalid_json", "The body is nested too deeply, or a number is too long."
         ) from None
@@ -138,9 +139,9 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class FieldReader:
-    """Reads fields one by one, checks each, and remembers which ones exist.
+    """A reader of single fields, which checks each one and records the known names.
 
-    A method returns the checked value, or the default of a field that is absent; it
+    Each method returns the checked value, or the default if the field is missing. It
     raises BadRequest. `prefix` is put before the names of the fields in errors.
     """
 
@@ -153,7 +154,7 @@ class FieldReader:
         return self._fields.get(name, default)
 
     def text(self, name: str) -> str:
-        """Return the text of a required field, which UTF-8 can encode."""
+        """Return the text of a required field, if UTF-8 can encode it."""
         value = self._get(name, None)
         if name not in self._fields:
             raise BadRequest("missing_field", f"{name} is required.", field=name)
@@ -235,7 +236,7 @@ class FieldReader:
     def fraction(
         self, name: str, least: float, most: float, *, goes_with: str
     ) -> float | None:
-        """Return a number from `least` to `most`, only if `goes_with` is given too."""
+        """Return a number from `least` to `most`; it requires the field `goes_with`."""
         value = self._get(name, None)
         if name not in self._fields:
             return None

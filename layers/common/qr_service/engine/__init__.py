@@ -1,4 +1,4 @@
 """From text to symbol to image, and back to text.
 
-Pure: no input or output, and nothing of the service is imported but its errors.
+Pure: no input or output, and no imports from the service except its errors.
 """

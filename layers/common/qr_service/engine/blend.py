@@ -1,4 +1,4 @@
-"""Pictures whose pixels are blended: gradients and logos, by Pillow."""
+"""Pictures with blended pixels: gradients and logos, drawn by Pillow."""
 
 from io import BytesIO
 
@@ -18,7 +18,7 @@ _PNG_LEVEL = 5
 
 
 def picture(symbol: Symbol, style: Style) -> bytes:
-    """A PNG with the gradient and the logo of the style."""
+    """Return a PNG with the gradient and the logo of the style."""
     rows, logo_side = make_room(symbol, style)
     coverage = _coverage(rows, style)
     if style.gradient:
@@ -46,7 +46,7 @@ def picture(symbol: Symbol, style: Style) -> bytes:
 
 
 def _coverage(rows: tuple[str, ...], style: Style) -> Image.Image:
-    """How dark each pixel is, 0..255."""
+    """Return how dark each pixel is, 0..255."""
     lines = shade_rows(rows, style.shape, style.module_size, style.border)
     pixels = b"".join(line.encode() * times for line, times in lines)
     width = (len(rows) + 2 * style.border) * style.module_size
@@ -54,7 +54,7 @@ def _coverage(rows: tuple[str, ...], style: Style) -> Image.Image:
 
 
 def _gradient(start: str, gradient: Gradient, width: int) -> Image.Image:
-    """From `start` at the top, or at the centre, to the gradient's other colour."""
+    """Return a gradient from `start`, at the top or the centre, to the other colour."""
     if gradient.type == "linear":
         share = Image.linear_gradient("L")
     else:

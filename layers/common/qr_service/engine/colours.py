@@ -4,7 +4,7 @@ TRANSPARENT = "transparent"
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue, 0..255 each; `transparent` is judged as white paper."""
+    """Return red, green and blue, 0..255 each; `transparent` counts as white paper."""
     if colour == TRANSPARENT:
         return 255, 255, 255
     red, green, blue = bytes.fromhex(colour[1:])
@@ -12,7 +12,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 def reflectance(colour: str) -> float:
-    """Relative luminance 0..1 (IEC 61966-2-1), as a scanner's sensor sees it."""
+    """Return relative luminance 0..1 (IEC 61966-2-1), as a scanner's sensor sees it."""
     red, green, blue = (_linear(value / 255) for value in rgb(colour))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 

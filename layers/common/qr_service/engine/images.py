@@ -1,7 +1,8 @@
-"""Symbol to image: every module whole pixels wide, the quiet zone around it.
+"""Symbol to image: modules of whole pixels, with the quiet zone around the symbol.
 
-Two colours and simple shapes are written straight to the file format; Pillow is asked
-only where pixels are blended, for gradients and logos. Equal input gives equal bytes.
+Two colours and simple shapes are written directly in the file format. Pillow is used
+only where pixels are blended, for gradients and logos. Equal input produces equal
+bytes.
 """
 
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from qr_service.errors import BadField
 
 MAX_WIDTH = 4096  # pixels
 PLAIN = Style()
-LEAST_SHAPED = 4  # pixels of a module that can be told from a square
+LEAST_SHAPED = 4  # pixels; the shape of a smaller module is not visible
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An encoded image file; `width` is in pixels, and the height as well."""
+    """An encoded image file; `width` is in pixels and equals the height."""
 
     body: bytes
     content_type: str
@@ -27,9 +28,10 @@ class Image:
 
 
 def render(symbol: Symbol, style: Style = PLAIN) -> Image:
-    """The image of a symbol.
+    """Return the image of a symbol.
 
-    Raises BadField when it would be wider than MAX_WIDTH, or a shape too small.
+    Raises BadField if it would be wider than MAX_WIDTH, or if modules are too small for
+    the shape.
     """
     width = _width(symbol, style)
     if style.format == "svg":

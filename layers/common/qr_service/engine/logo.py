@@ -1,8 +1,9 @@
-"""Logos that still scan, by arithmetic.
+"""Logos with which a code still scans: a calculation of their size.
 
-A logo hides modules; each belongs to a codeword, each codeword to an error correction
-block, and the symbol is lost when any one block is. A central logo is not spread evenly
-over the blocks, so that "level H restores 30 %" says nothing: the worst block decides.
+A logo hides modules. Each module belongs to a codeword, and each codeword to an error
+correction block; one block that cannot be corrected makes the symbol unreadable. A
+central logo does not hit all blocks equally, so "level H restores 30 %" does not help:
+the worst block decides.
 """
 
 import base64
@@ -23,30 +24,31 @@ from qr_service.errors import BadField, Unscannable
 
 MAX_BYTES = 64 * 1024
 MAX_PIXELS = 1_000_000
-MAX_SIDE = 512  # pixels that are kept; no code shows a logo larger
+MAX_SIDE = 512  # pixels; larger logos are scaled down, no code shows them larger
 # Sizes are the logo's side as a fraction of the symbol's.
 LEAST_SIZE = 0.05
 MOST_SIZE = 0.5
-DEFAULT_SIZE = 0.2  # or what fits
-LEAST_DEFAULT = 5  # modules; rather than a smaller logo the symbol grows
-MORE_VERSIONS = 10  # that the symbol may grow by to make room
+DEFAULT_SIZE = 0.2  # or less, if only less fits
+LEAST_DEFAULT = 5  # modules; the symbol grows rather than show a smaller logo
+MORE_VERSIONS = 10  # by which the symbol may grow to make room
 
-# Share of the errors a block can correct that the logo may use; dirt, creases and bad
-# light get the rest.
+# Share of a block's correctable errors that the logo may use; the rest is for dirt,
+# creases and bad light.
 BUDGET = 0.4
-# Modules that no logo comes near: finder eyes, format information, timing patterns.
+# Modules from each edge that no logo may reach: finder eyes, format information, timing
+# patterns.
 _KEPT = 9
 
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/]+={0,2})")
 
 
 def decode(url: str) -> bytes:
-    """A PNG or JPEG given as a data URL, as a file of its pixels alone.
+    """Return the PNG or JPEG of a data URL, encoded anew from its pixels alone.
 
-    Its size in bytes and in pixels is checked before any pixel is decoded; metadata and
-    whatever else it carried is left behind. Raises BadField.
+    Its size in bytes and in pixels is checked before any pixel is decoded. Metadata and
+    all other content are dropped. Raises BadField.
     """
-    # As base64 the largest file is a third longer; the rest is the URL's head.
+    # As base64 the largest file is a third longer; this leaves room for the URL's head.
     match = _DATA_URL.fullmatch(url) if len(url) < 2 * MAX_BYTES else None
     if not match:
         raise BadField(
@@ -70,7 +72,7 @@ def decode(url: str) -> bytes:
 
 
 def _pixels_alone(picture: Image.Image) -> bytes:
-    """The picture written anew, at most MAX_SIDE pixels wide and high."""
+    """Return the picture encoded anew, at most MAX_SIDE pixels wide and high."""
     file = BytesIO()
     if picture.format == "PNG":
         result = picture.convert("RGBA")
@@ -84,9 +86,9 @@ def _pixels_alone(picture: Image.Image) -> bytes:
 
 
 def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
-    """A symbol with room for a logo, and the logo's size, both as small as needed.
+    """Return the smallest symbol with room for a logo, and the logo's size.
 
-    `size` is the side as a fraction of the symbol's, None for a default that fits.
+    `size` is the side as a fraction of the symbol's; None selects a default that fits.
     Raises DataTooLong, and Unscannable with the largest size that would fit.
     """
     largest = 0.0
@@ -101,7 +103,7 @@ def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
         largest = max(largest, room / side)
     if largest < LEAST_SIZE:
         raise Unscannable(
-            "No logo fits into a code of this much data; shorten it.",
+            "No logo fits into a code with this much data; shorten the data.",
             field="logo",
             allowed="a logo with shorter data",
         )
@@ -116,7 +118,7 @@ def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
 
 
 def clearing(side: int, size: float) -> int:
-    """Modules on a side of the square that a logo of `size` gets: odd, thus centred."""
+    """Return the side of the square cleared for a logo, in modules: odd, so centred."""
     least = size * side - 1e-9
     return max(1, 2 * -int(-(least - 1) // 2) + 1)
 
@@ -124,7 +126,8 @@ def clearing(side: int, size: float) -> int:
 def make_room(symbol: Symbol, style: Style) -> tuple[tuple[str, ...], int]:
     """Return the rows with light modules where the logo goes, and the logo's side.
 
-    The side is in modules, 0 without a logo; half a module of light is left around it.
+    The side is in modules, 0 without a logo. A light margin of half a module surrounds
+    the logo.
     """
     if not (style.logo and style.logo_size):
         return symbol.rows, 0
@@ -141,10 +144,10 @@ def make_room(symbol: Symbol, style: Style) -> tuple[tuple[str, ...], int]:
 
 @cache
 def largest_clearing(version: int, level: Level) -> int:
-    """The largest odd number of modules that may be hidden, on a side; 0 for none.
+    """Return the largest odd side, in modules, that a logo may hide; 0 for no logo.
 
-    It is none in the versions with an alignment pattern in the middle: some readers
-    look for each of them, and what they take for it in a logo bends their grid.
+    It is 0 in the versions with an alignment pattern in the middle: some readers search
+    for each pattern, and a false match inside the logo distorts their grid.
     """
     side = 17 + 4 * version
     fitting = 0
@@ -158,14 +161,14 @@ def largest_clearing(version: int, level: Level) -> int:
 
 
 def _hides_alignment(version: int, cleared: int) -> bool:
-    """Whether the middle touches one of the 5 x 5 alignment patterns (annex E)."""
+    """Return whether the middle touches a 5 x 5 alignment pattern (annex E)."""
     start = (17 + 4 * version - cleared) // 2
     near = range(start - 2, start + cleared + 2)
     return any(centre in near for centre in util.pattern_position(version))
 
 
 def damage(version: int, level: Level, cleared: int) -> float:
-    """Codewords hidden in the worst block, as a share of what that block corrects."""
+    """Return hidden divided by correctable codewords, for the worst block."""
     numbers = codeword_numbers(version)
     start = (len(numbers) - cleared) // 2
     middle = slice(start, start + cleared)
@@ -177,7 +180,10 @@ def damage(version: int, level: Level, cleared: int) -> float:
 
 
 def fitted(file: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
-    """The logo as RGBA, scaled into a square of `side` pixels, and its corner there."""
+    """Return the logo as RGBA, scaled into a square, and its corner there.
+
+    `side` is the side of the square in pixels.
+    """
     with Image.open(BytesIO(file)) as picture:
         logo = picture.convert("RGBA")
     scale = side / max(logo.size)

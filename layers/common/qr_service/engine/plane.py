@@ -1,10 +1,10 @@
 """Codewords to modules: placement, masking and its penalties, on whole planes at once.
 
-A plane holds one bit for each module of a symbol in a single integer: row after row,
-the top left module highest, and before each row one bit of padding that is always 0, so
-that no shift carries a module into its neighbouring row. A mask is then one XOR, and
-each penalty rule a handful of shifts and bit counts, in place of a loop over modules.
-Clauses and tables are those of ISO/IEC 18004:2015.
+A plane is one integer with one bit for each module of a symbol, row by row. The module
+at the top left is the highest bit. Before each row is one bit of padding that is always
+0, so no shift moves a module into a neighbouring row. A mask is then one XOR, and each
+penalty rule is a few shifts and bit counts instead of a loop over modules. Clauses and
+tables are those of ISO/IEC 18004:2015.
 """
 
 from collections.abc import Callable
@@ -31,15 +31,15 @@ _MASK_PERIOD = 12
 
 @dataclass(frozen=True, slots=True)
 class _Geometry:
-    """What all symbols of one version share."""
+    """The data that all symbols of one version share."""
 
-    stride: int  # bits of a row, its padding included
+    stride: int  # bits of a row, padding included
     all: int  # every module
     function: int  # dark modules of finder, alignment and timing patterns
     masks: tuple[int, ...]  # the modules that each mask inverts
     has_left: int  # modules with a neighbour on their left
     has_upper: int  # modules with a neighbour above
-    bits: int  # of data that the symbol takes, remainder bits included
+    bits: int  # data bits of the symbol, remainder bits included
     order: list[int]  # for each bit of a plane the number of its data bit; 0 for none
     place: Callable[[str], tuple[str, ...]]  # "0" and the data bits -> the plane's bits
     format_cells: tuple[int, ...]  # two modules for each bit, the lowest bit first
@@ -49,9 +49,10 @@ class _Geometry:
 def draw(
     codewords: bytes, version: int, level: int, mask: int | None = None
 ) -> tuple[int, tuple[str, ...]]:
-    """The mask, the one of least penalty unless given, and the rows of the symbol.
+    """Return the mask and the rows of the symbol.
 
-    `level` is the indicator of table 12. Rows are texts of "1" (dark) and "0".
+    The mask is the one with the lowest penalty, unless it is given. `level` is the
+    indicator of table 12. Rows are texts of "1" (dark) and "0".
     """
     geometry = _geometry(version)
     bits = f"{int.from_bytes(codewords, 'big'):0{8 * len(codewords)}b}"
@@ -71,9 +72,9 @@ def draw(
 
 
 def _penalty(dark: int, geometry: _Geometry) -> int:
-    """The sum of the four rules of clause 7.8.3.1, table 11.
+    """Return the sum of the four rules of clause 7.8.3.1, table 11.
 
-    As in most encoders the format and version information count as light.
+    As in most encoders, the format and version information count as light.
     """
     stride = geometry.stride
     light = dark ^ geometry.all
@@ -88,14 +89,14 @@ def _penalty(dark: int, geometry: _Geometry) -> int:
         + 40 * _finder_likes(dark, light, stride)
     )
     modules = (stride - 1) ** 2
-    # 10 points for each full 5 % by which the dark share is off one half.
+    # 10 points for each full 5 % by which the dark share differs from 50 %.
     return total + 10 * (abs(20 * dark.bit_count() - 10 * modules) // modules)
 
 
 def _runs(same: int, step: int) -> int:
-    """Rule 1: a run of 5 like modules costs 3 points, each further one 1 more.
+    """Return the points of rule 1: 3 for a run of 5 like modules, 1 for each more.
 
-    `same` marks the modules that are like the one before them; four of those in a row
+    `same` marks the modules of the same colour as the one before. Four marks in a row
     end a run of 5.
     """
     pairs = same & same >> step
@@ -104,7 +105,10 @@ def _runs(same: int, step: int) -> int:
 
 
 def _finder_likes(dark: int, light: int, step: int) -> int:
-    """Rule 3: how often dark-light-dark 1:1:3:1:1 has 4 light modules on a side."""
+    """Return how often rule 3 applies.
+
+    It applies to dark-light-dark 1:1:3:1:1, for each side with 4 light modules.
+    """
     found = dark & light >> step & dark >> 2 * step & dark >> 3 * step
     found &= dark >> 4 * step & light >> 5 * step & dark >> 6 * step
     if not found:
@@ -117,9 +121,9 @@ def _finder_likes(dark: int, light: int, step: int) -> int:
 
 @cache
 def codeword_numbers(version: int) -> tuple[tuple[int, ...], ...]:
-    """For each module the number of its codeword, counted from 0 as they are placed.
+    """Return the codeword number of each module, from 0 in the order of placement.
 
-    It is -1 for function modules and for remainder bits, which belong to none.
+    It is -1 for function modules and remainder bits, which belong to no codeword.
     """
     geometry = _geometry(version)
     stride = geometry.stride
@@ -135,7 +139,10 @@ def codeword_numbers(version: int) -> tuple[tuple[int, ...], ...]:
 
 @cache
 def _geometry(version: int) -> _Geometry:
-    """The stock package draws the function patterns; what it leaves is data."""
+    """Return the geometry of a version.
+
+    The package `qrcode` draws the function patterns; all other modules hold data.
+    """
     size = 17 + 4 * version
     stride = size + 1
     code = qrcode.QRCode(version=version)
@@ -146,7 +153,7 @@ def _geometry(version: int) -> _Geometry:
     code.setup_position_probe_pattern(0, size - 7)
     code.setup_position_adjust_pattern()
     code.setup_timing_pattern()
-    code.setup_type_info(True, 0)  # a test: all of it stays light
+    code.setup_type_info(True, 0)  # True means a test: all of it stays light
     if version >= 7:
         code.setup_type_number(True)
     modules = code.modules
@@ -185,15 +192,15 @@ def _plane(rows: list[str]) -> int:
 
 
 def _cell(row: int, column: int, size: int) -> int:
-    """The plane of a single dark module."""
+    """Return the plane of a single dark module."""
     return 1 << (size - 1 - row) * (size + 1) + size - 1 - column
 
 
 def _placement(modules: list[list[bool | None]]) -> list[int]:
-    """For each bit of a plane the number of its data bit, counted from 1; else 0.
+    """Return the data bit of each bit of a plane, counted from 1; 0 for no data bit.
 
     Clause 7.7.3: two columns at a time from the right, upwards and downwards in turn,
-    passing over the vertical timing pattern.
+    without the vertical timing pattern.
     """
     size = len(modules)
     order = [0] * (size * (size + 1))
@@ -210,7 +217,7 @@ def _placement(modules: list[list[bool | None]]) -> list[int]:
 
 
 def _format_cells(size: int) -> list[int]:
-    """Clause 7.9.1, figure 25: where each bit of the format information stands."""
+    """Return the modules of each format information bit (clause 7.9.1, figure 25)."""
     beside_finders = [*range(6), 7, 8, *range(size - 7, size)]  # rows of column 8
     below_finders = [*range(size - 1, size - 9, -1), 7, 5, 4, 3, 2, 1, 0]  # columns
     return [
@@ -221,7 +228,7 @@ def _format_cells(size: int) -> list[int]:
 
 @cache
 def _format_information(version: int, level: int, mask: int) -> int:
-    """Level and mask (clause 7.9.1), and all else that is dark once masked."""
+    """Return level and mask (clause 7.9.1), with the version's constant modules."""
     geometry = _geometry(version)
     value = util.BCH_type_info(level << 3 | mask)
     plane = geometry.constant
@@ -232,7 +239,7 @@ def _format_information(version: int, level: int, mask: int) -> int:
 
 
 def _version_information(version: int, size: int) -> int:
-    """Clause 7.10, figure 27: 18 bits twice, from version 7 up."""
+    """Return the 18 bits, twice, of version 7 and higher (clause 7.10, figure 27)."""
     if version < 7:
         return 0
     value = util.BCH_type_number(version)

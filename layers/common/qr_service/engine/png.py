@@ -1,9 +1,9 @@
-"""PNG files of few colours, at one or four bits a pixel (ISO/IEC 15948).
+"""PNG files with few colours, at one or four bits per pixel (ISO/IEC 15948).
 
-A row of square modules is one scan line, repeated; the compressor finds the repetition
-by itself, and does worse with a filter. Lines of shaped modules repeat less simply:
-there the filter Up marks those that are like the one above. Level 5 makes files smaller
-than those of the usual libraries at half the time of level 6 (`make bench`).
+A row of square modules is one scan line, repeated. The compressor finds the repetition
+without a filter, and compresses worse with one. Lines of shaped modules repeat less
+regularly: there the filter Up marks lines that equal the one above. Level 5 produces
+smaller files than the usual libraries, in half the time of level 6 (`make bench`).
 """
 
 import struct
@@ -21,12 +21,12 @@ _LEVEL = 5
 def two_colours(
     rows: Sequence[str], module_size: int, border: int, dark: str, light: str
 ) -> bytes:
-    """A PNG of square modules at one bit a pixel."""
+    """Return a PNG of square modules at one bit per pixel."""
     grey = (dark, light) == ("#000000", "#ffffff")  # needs no palette; 1 is white
     modules = len(rows) + 2 * border
     width = modules * module_size
     size = -(-width // 8)  # bytes of a line
-    packed = -(-modules // 8)  # bytes of a row, at one bit a module
+    packed = -(-modules // 8)  # bytes of a row, at one bit per module
     shift = 8 * packed - modules + border
     inverted = (1 << 8 * packed) - 1 if grey else 0
     wider = _wider(module_size)
@@ -44,7 +44,7 @@ def two_colours(
 
 @cache
 def _wider(module_size: int) -> list[bytes]:
-    """For each byte, 8 modules, the `module_size` bytes of their pixels."""
+    """Return, for each byte of 8 modules, the `module_size` bytes of its pixels."""
     pixels = ("0" * module_size, "1" * module_size)
     return [
         int("".join(pixels[int(bit)] for bit in f"{byte:08b}"), 2).to_bytes(
@@ -57,9 +57,10 @@ def _wider(module_size: int) -> list[bytes]:
 def sixteen_shades(
     width: int, lines: Iterable[tuple[str, int]], colours: bytes
 ) -> bytes:
-    """A PNG of four bits a pixel from lines of hexadecimal digits, each repeated.
+    """Return a PNG of four bits per pixel from lines of hexadecimal digits.
 
-    `colours` are the chunks that `shades` made.
+    Each line comes with its number of repetitions. `colours` are the chunks that
+    `shades` returns.
     """
     scan_lines = bytearray()
     odd = "0" * (width % 2)
@@ -75,7 +76,7 @@ def sixteen_shades(
 
 
 def shades(dark: str, light: str) -> bytes:
-    """The colour chunks of 16 shades from light, 0, to dark, 15."""
+    """Return the colour chunks of 16 shades from light, 0, to dark, 15."""
     if light == TRANSPARENT:
         alpha = bytes(17 * shade for shade in range(16))
         return _chunk(b"PLTE", bytes(rgb(dark)) * 16) + _chunk(b"tRNS", alpha)

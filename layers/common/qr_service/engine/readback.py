@@ -1,7 +1,7 @@
 """Image back to text: the proof that a code scans, from the bytes that will be stored.
 
 zxing-cpp reads with its lenient options off (no inversion, rotation or downscaling). It
-accepts fainter codes than phones do, so contrast has a rule of its own.
+accepts fainter codes than phones do, so contrast is checked separately.
 """
 
 from dataclasses import dataclass
@@ -18,28 +18,29 @@ from qr_service.engine.style import Style
 from qr_service.errors import Unscannable
 
 # ISO/IEC 15415, 7.8.3: symbol contrast is the difference of the reflectances; 40 % is
-# grade C, the least that the standard calls readable in common applications.
+# grade C, the lowest that the standard calls readable in common applications.
 MIN_CONTRAST = 0.40
 
-# In modules. ISO/IEC 18004, 9.1 asks for 4; 2 are what the readers that were tried need
-# and what a request may ask for. A smoothed edge may be measured a bit off.
+# In modules. ISO/IEC 18004, 9.1 requires 4. The readers that were tried need 2, which
+# a request may choose. The measured width of a smoothed edge may be slightly off.
 MIN_QUIET_ZONE = 1.9
 
-# Share of the error correction that reading a clean image may not use up, in any block.
+# Share of the error correction that must be left, in every block, after reading a clean
+# image.
 MIN_MARGIN = 0.4
 
 _FORMATS = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
-_SVG_SCALE = 8  # pixels a module
+_SVG_SCALE = 8  # pixels per module
 _SECOND_LOOK = 2
-_SECOND_LOOK_WIDTH = 400  # pixels; version 40 at 2 pixels a module is 370 wide
+_SECOND_LOOK_WIDTH = 400  # pixels; version 40 at 2 pixels per module is 370 wide
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a scanner made of an image.
+    """The result of scanning an image.
 
-    `margin` is the share of error correction, 0..1, that it did not need; `quiet_zone`
-    how many modules of light there are on each side of the symbol, at the least.
+    `margin` is the share of error correction, 0..1, that was not needed. `quiet_zone`
+    is the number of light modules on the narrowest side of the symbol.
     """
 
     payload: bytes
@@ -48,9 +49,9 @@ class Reading:
 
 
 def check_contrast(style: Style) -> None:
-    """Raises Unscannable unless the code is dark on light with enough contrast.
+    """Raise Unscannable unless the code is dark on light with enough contrast.
 
-    A transparent background is judged as white.
+    A transparent background counts as white.
     """
     inks = {"dark": style.dark}
     if style.gradient:
@@ -69,15 +70,16 @@ def check_contrast(style: Style) -> None:
 
 
 def verify(image: Image, data: str, blame: str = "module_size") -> float:
-    """The margin of a scanner that reads exactly `data` from the image.
+    """Scan the image and return its margin.
 
-    Raises Unscannable, with the field to `blame`, unless it does, and with at least
-    MIN_MARGIN to spare.
+    Raises Unscannable, which names the field to `blame`, unless the text is `data` and
+    the margin at least MIN_MARGIN. If the quiet zone is too narrow, the field is
+    `border`.
     """
     reading = read(image.body)
     if (reading is None or reading.margin < 1) and image.width <= _SECOND_LOOK_WIDTH:
-        # A scanner takes many pictures. At 2 pixels a module zxing-cpp samples some
-        # perfect symbols badly, whoever drew them; enlarged it reads them well.
+        # A scanner takes many pictures. At 2 pixels per module zxing-cpp samples some
+        # perfect symbols badly, from any library; enlarged, it reads them well.
         reading = read(image.body, enlarged=_SECOND_LOOK)
     if reading is None or reading.payload != data.encode():
         raise Unscannable(
@@ -86,8 +88,8 @@ def verify(image: Image, data: str, blame: str = "module_size") -> float:
         )
     if reading.margin < MIN_MARGIN:
         raise Unscannable(
-            f"Reading the image back took {1 - reading.margin:.0%} of its error "
-            f"correction, at most {1 - MIN_MARGIN:.0%} may be used.",
+            f"Reading the image back used {1 - reading.margin:.0%} of its error "
+            f"correction; at most {1 - MIN_MARGIN:.0%} may be used.",
             field=blame,
         )
     if reading.quiet_zone < MIN_QUIET_ZONE:
@@ -99,9 +101,9 @@ def verify(image: Image, data: str, blame: str = "module_size") -> float:
 
 
 def read(body: bytes, enlarged: int = 1) -> Reading | None:
-    """The one QR code in an image file, PNG or SVG; None unless there is just one.
+    """Return the one QR code in a PNG or SVG file; None unless there is exactly one.
 
-    `enlarged` is by how much the picture is enlarged before, without smoothing.
+    `enlarged` is the factor by which the picture is enlarged first, without smoothing.
     """
     pixels = _pixels(body)
     if enlarged > 1:
@@ -123,7 +125,7 @@ def read(body: bytes, enlarged: int = 1) -> Reading | None:
 
 
 def _quiet_zone(pixels: Raster.Image, modules: int) -> float:
-    """Modules of light around all that is dark, on the narrowest side."""
+    """Return the light modules around all dark pixels, on the narrowest side."""
     darkest, lightest = cast("tuple[int, int]", pixels.getextrema())
     middle = (darkest + lightest) // 2
     dark = pixels.point([255] * (middle + 1) + [0] * (255 - middle)).getbbox()
@@ -135,7 +137,7 @@ def _quiet_zone(pixels: Raster.Image, modules: int) -> float:
 
 
 def _pixels(body: bytes) -> Raster.Image:
-    """The picture in shades of grey, laid on white paper."""
+    """Return the picture in shades of grey, on white paper."""
     if body.startswith(b"<svg"):
         return svg.rasterise(body, _SVG_SCALE).convert("L")
     with Raster.open(BytesIO(body)) as file:

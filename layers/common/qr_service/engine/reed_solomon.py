@@ -1,7 +1,7 @@
 """Reed-Solomon codewords over GF(2^8), by tables (ISO/IEC 18004:2015, clause 7.5.2).
 
-A remainder is one big integer, so that each data codeword costs one shift and one XOR,
-whatever the number of error correction codewords.
+A remainder is one big integer, so each data codeword costs one shift and one XOR, for
+any number of error correction codewords.
 """
 
 from functools import cache
@@ -10,7 +10,7 @@ from qrcode import base
 
 
 def error_correction(block: bytes, count: int) -> bytes:
-    """The `count` error correction codewords of a block of data codewords."""
+    """Return the `count` error correction codewords of a block of data codewords."""
     table = _multiples(count)
     shift = 8 * (count - 1)
     low = (1 << shift) - 1
@@ -22,7 +22,7 @@ def error_correction(block: bytes, count: int) -> bytes:
 
 @cache
 def _multiples(count: int) -> tuple[int, ...]:
-    """The generator polynomial without its leading 1, times each element of the field.
+    """Return the generator polynomial, without its leading 1, times each field element.
 
     The generator is the product of (x - 2^i) for i from 0 to count - 1 (annex A).
     """

@@ -1,8 +1,8 @@
-"""Modules that are no squares: rounded, circles, or with gaps between them.
+"""Modules that are not squares: rounded, circles, or with gaps between them.
 
-A module's look depends on itself and its four neighbours only: 32 tiles, drawn once for
-each shape and size, make up the picture. Finder eyes stay solid squares, whatever the
-shape: scanners find the symbol by them.
+The look of a module depends only on itself and its four neighbours. The picture
+consists of 32 tiles, which are drawn once for each shape and size. Finder eyes stay
+solid squares in every shape, because scanners use them to find the symbol.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,15 +13,15 @@ from PIL import Image, ImageDraw
 from qr_service.engine.style import Shape
 
 GAP = 0.1  # of a module, on each side of it
-EYE = 7  # modules of a finder eye's side
+EYE = 7  # modules on a side of a finder eye
 
-# What a tile depends on, a bit each.
+# What a tile depends on, one bit each.
 _SELF, _ABOVE, _BELOW, _LEFT, _RIGHT, _SOLID = 16, 8, 4, 2, 1, 32
 _OVERSAMPLING = 4
 
 
 def in_eye(row: int, column: int, size: int) -> bool:
-    """Whether a module belongs to one of the three finder eyes."""
+    """Return whether a module belongs to one of the three finder eyes."""
     outer = size - EYE
     return (row < EYE and (column < EYE or column >= outer)) or (
         row >= outer and column < EYE
@@ -31,7 +31,7 @@ def in_eye(row: int, column: int, size: int) -> bool:
 def shade_rows(
     rows: Sequence[str], shape: Shape, module_size: int, border: int
 ) -> Iterable[tuple[str, int]]:
-    """Lines of a picture in hexadecimal shades, "f" dark, each with its repetitions."""
+    """Yield lines in hexadecimal shades, "f" for dark, each with its repetitions."""
     margin = "0" * (border * module_size)
     blank = "0" * ((len(rows) + 2 * border) * module_size)
     tiles = _tiles(shape, module_size)
@@ -43,7 +43,7 @@ def shade_rows(
 
 
 def _contexts(rows: Sequence[str]) -> Iterable[str]:
-    """Rows of characters whose code says what a module's tile depends on."""
+    """Yield a text for each row; the code of a character selects a module's tile."""
     size = len(rows)
     eye, rest = chr(_SOLID) * EYE, "\0" * (size - EYE)
     both_eyes = _number(eye + "\0" * (size - 2 * EYE) + eye)
@@ -63,13 +63,13 @@ def _contexts(rows: Sequence[str]) -> Iterable[str]:
 
 
 def _number(text: str) -> int:
-    """A row as one integer, a byte a module, so that all are treated at once."""
+    """Return a row as one integer, a byte per module, to process all at once."""
     return int.from_bytes(text.encode("latin-1"), "big")
 
 
 @cache
 def _tiles(shape: Shape, module_size: int) -> list[dict[int, str]]:
-    """For each line of a module: context -> the shades of that line of its tile."""
+    """Return, for each line of a module: context -> shades of that line of its tile."""
     tiles: list[dict[int, str]] = [{} for _ in range(module_size)]
     for context in range(64):
         pixels = _tile(context, shape, module_size).tobytes()
@@ -100,7 +100,7 @@ def _tile(context: int, shape: Shape, module_size: int) -> Image.Image:
 
 
 def _fill_corners(draw: ImageDraw.ImageDraw, context: int, side: int) -> None:
-    """A corner stays round where neither neighbour beside it is dark."""
+    """Fill each corner with a dark neighbour beside it; the others stay round."""
     half = side // 2
     for neighbours, x, y in (
         (_ABOVE | _LEFT, 0, 0),

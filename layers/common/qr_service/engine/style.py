@@ -1,9 +1,9 @@
-"""How a symbol is drawn: the part of a request that concerns its looks."""
+"""The appearance of a symbol: the part of a request that describes it."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-# The choices of a request's fields, each written once.
+# The choices of a request's fields, each defined once.
 Format = Literal["png", "svg"]
 Shape = Literal["square", "rounded", "circle", "gapped"]
 GradientType = Literal["linear", "radial"]
@@ -14,7 +14,7 @@ GRADIENT_TYPES: tuple[GradientType, ...] = get_args(GradientType)
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """The dark colour changes into `to`: from top to bottom, or from the centre."""
+    """A change from the dark colour to `to`: from top to bottom, or from the centre."""
 
     type: GradientType
     to: str
@@ -22,11 +22,11 @@ class Gradient:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a symbol is drawn.
+    """The appearance of a symbol.
 
     `module_size` is in pixels per module, `border` (the quiet zone) in modules, colours
     are `#rrggbb`; `light` may be `transparent`. `logo` is the file of a PNG or JPEG,
-    `logo_size` the side of the square it gets, as a fraction of the symbol's.
+    `logo_size` the side of its square as a fraction of the symbol's side.
     """
 
     format: Format = "png"

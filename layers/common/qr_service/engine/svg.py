@@ -1,8 +1,8 @@
 """SVG of a symbol as one path, in units of modules; and such a path back to pixels.
 
-`document` writes, `rasterise` reads what `document` wrote, so that the file itself can
-be proven to scan without a browser. Paths use the commands M, m, h, v and z only, and
-`a.5.5 0 0 1`: a clockwise quarter of a circle of half a module's radius.
+`document` writes the SVG. `rasterise` draws what `document` wrote, so the file itself
+can be proven to scan without a browser. Paths use only the commands M, m, h, v and z,
+and `a.5.5 0 0 1`: a clockwise quarter of a circle with a radius of half a module.
 """
 
 import base64
@@ -23,11 +23,14 @@ _QUARTER = "a.5.5 0 0 1"
 
 
 def document(symbol: Symbol, style: Style) -> bytes:
-    """The SVG file; it scales without loss, `width` and `height` are a suggestion."""
+    """Return the SVG file.
+
+    It scales without loss; `width` and `height` are only a suggestion.
+    """
     modules = symbol.size + 2 * style.border
     width = modules * style.module_size
     left = -style.border
-    # Strokes run through the middle of their row, so that whole numbers name the rows.
+    # Strokes run through the middle of their row, so rows have whole numbers.
     top = left - 0.5 if style.shape == "square" else left
     rows, logo_side = make_room(symbol, style)
     logo = _image(style.logo, modules, logo_side, left, top) if style.logo else ""
@@ -49,7 +52,7 @@ def document(symbol: Symbol, style: Style) -> bytes:
 
 
 def _strokes(rows: tuple[str, ...]) -> str:
-    """Runs of dark modules as strokes along the middle of their row."""
+    """Return runs of dark modules as strokes along the middle of their row."""
     parts: list[str] = []
     for row, text in enumerate(rows):
         end = -1
@@ -62,7 +65,7 @@ def _strokes(rows: tuple[str, ...]) -> str:
 
 
 def _outlines(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
-    """The outline of each dark module, clockwise; finder eyes are solid."""
+    """Yield the outline of each dark module, clockwise; finder eyes are solid."""
     size = len(rows)
     empty = "0" * (size + 2)
     padded = [empty, *(f"0{row}0" for row in rows), empty]
@@ -93,7 +96,7 @@ def _outlines(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
 
 
 def _gradient(style: Style, modules: int, left: float, top: float) -> str:
-    """The definition of `url(#g)`, over the whole picture."""
+    """Return the definition of `url(#g)`, over the whole picture."""
     if not style.gradient:
         return ""
     if style.gradient.type == "linear":
@@ -121,7 +124,7 @@ def _image(file: bytes, modules: int, side: int, left: float, top: float) -> str
 
 
 def _short(colour: str) -> str:
-    """#rrggbb as #rgb where that is the same colour."""
+    """Return #rrggbb as #rgb if that is the same colour."""
     one, two = colour[1::2], colour[2::2]
     return f"#{one}" if one == two else colour
 
@@ -141,10 +144,10 @@ _COSINES = (math.cos(math.pi / 6), math.cos(math.pi / 3))  # of 30 and 60 degree
 
 
 def rasterise(file: bytes, scale: int) -> Image.Image:
-    """The picture that `document` describes, `scale` pixels a module, on white paper.
+    """Draw what `document` wrote, at `scale` pixels per module, on white paper.
 
-    A gradient is drawn in the lighter of its colours, the worst that a module gets.
-    Raises ValueError for what `document` would not have written.
+    A gradient is drawn in the lighter of its colours, the worst case for a module.
+    Raises ValueError for a file that `document` would not have written.
     """
     text = file.decode()
     view_box = _VIEW_BOX.search(text)
@@ -176,9 +179,9 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
 
 
 def _pixel_centres(points: list[tuple[float, float]]) -> list[tuple[int, int]]:
-    """The pixels that an outline runs through on its inside.
+    """Return the pixels along the inside of an outline.
 
-    Pillow fills the pixels of the outline as well, so that it is drawn half a pixel
+    Pillow fills the pixels of the outline as well, so the outline is drawn half a pixel
     further in on every side.
     """
     columns, rows = zip(*points, strict=True)
@@ -194,7 +197,7 @@ def _pixel_centres(points: list[tuple[float, float]]) -> list[tuple[int, int]]:
 
 
 def _polygons(commands: str, *, stroked: bool) -> Iterable[list[tuple[float, float]]]:
-    """The corners of each part of a path; of a stroke, of the line's whole width."""
+    """Yield the corners of each part of a path; a stroke has its full width."""
     x = y = 0.0
     points: list[tuple[float, float]] = []
     for command, arguments in _COMMAND.findall(commands):
@@ -226,7 +229,7 @@ def _polygons(commands: str, *, stroked: bool) -> Iterable[list[tuple[float, flo
 def _quarter(
     start: tuple[float, float], end: tuple[float, float]
 ) -> list[tuple[float, float]]:
-    """Points between the ends of a clockwise quarter of a circle."""
+    """Return points between the ends of a clockwise quarter of a circle."""
     (x, y), (width, height) = start, (end[0] - start[0], end[1] - start[1])
     if width * height < 0:  # its centre is beside the start
         return [

@@ -1,8 +1,8 @@
 """Text to QR symbol (ISO/IEC 18004:2015): the smallest version that holds the text.
 
-Segmentation, tables and modules are those of the package `qrcode`; what takes it
-milliseconds is done here on big integers (`plane`, `reed_solomon`) in microseconds.
-Text is encoded as UTF-8 without an ECI designator, which scanners read most widely.
+Segmentation, tables and modules are those of the package `qrcode`. What takes `qrcode`
+milliseconds takes microseconds here, on big integers (`plane`, `reed_solomon`). Text is
+encoded as UTF-8 without an ECI designator, which most scanners can read.
 """
 
 from bisect import bisect_left
@@ -22,7 +22,7 @@ _Mode = Literal[1, 2, 4, 8]  # indicators: numeric, alphanumeric, byte, kanji (t
 LEVELS: tuple[Level, ...] = get_args(Level)
 MAX_VERSION = 40
 
-# Table 12: how the format information writes a level.
+# Table 12: how the format information encodes a level.
 INDICATOR: dict[Level, int] = {
     "L": constants.ERROR_CORRECT_L,
     "M": constants.ERROR_CORRECT_M,
@@ -32,7 +32,7 @@ INDICATOR: dict[Level, int] = {
 _MODE_BITS = 4  # of the mode indicator (clause 7.4.1)
 _TERMINATOR_BITS = 4
 _PADDING = bytes((util.PAD0, util.PAD1)) * 1478  # clause 7.4.10, enough for 40-L
-_LEAST_RUN = 20  # of digits or capitals that gets a segment of its own, as in `qrcode`
+_LEAST_RUN = 20  # digits or capitals that get a segment of their own, as in `qrcode`
 _ALPHANUMERIC = bytes(max(0, util.ALPHA_NUM.find(byte)) for byte in range(256))
 
 
@@ -41,7 +41,7 @@ class Symbol:
     """A QR symbol without its quiet zone.
 
     `rows` are its rows from the top, each a text of `size` characters: "1" for a dark
-    module, "0" for a light one. `spare_bits` is how much more data it could hold.
+    module, "0" for a light one. `spare_bits` is how many more data bits fit.
     """
 
     version: int
@@ -67,9 +67,10 @@ class _Segment:
 
 
 def encode(data: str, error_correction: Level = "M", least_version: int = 1) -> Symbol:
-    """The symbol of `data` at `error_correction`, or higher where that costs no space.
+    """Return the symbol of `data` at `error_correction`, or higher if that is free.
 
-    It is the smallest from `least_version` up. Raises DataTooLong when none holds it.
+    It is the smallest from `least_version` up. Raises DataTooLong if none is large
+    enough.
     """
     segments = _segments(data)
     version, level = next(
@@ -84,9 +85,9 @@ def encode(data: str, error_correction: Level = "M", least_version: int = 1) -> 
 
 
 def choices(data: str, error_correction: Level) -> Iterator[tuple[int, Level]]:
-    """Every version that holds the data, the smallest first, with its highest level.
+    """Return every version that holds the data, smallest first, with its highest level.
 
-    Raises DataTooLong when there is none.
+    Raises DataTooLong if there is none.
     """
     return _choices(data, _segments(data), error_correction)
 
@@ -104,7 +105,7 @@ def _choices(
 
 
 def capacity(version: int, level: Level) -> int:
-    """Data bits of a symbol (table 7)."""
+    """Return the data bits of a symbol (table 7)."""
     return int(util.BIT_LIMIT_TABLE[INDICATOR[level]][version])
 
 
@@ -116,7 +117,7 @@ def _segments(data: str) -> list[_Segment]:
 
 
 def _segment(mode: _Mode, text: bytes) -> _Segment:
-    """Clauses 7.4.3 (numeric), 7.4.4 (alphanumeric) and 7.4.5 (byte mode)."""
+    """Encode by clause 7.4.3 (numeric), 7.4.4 (alphanumeric) or 7.4.5 (byte mode)."""
     count = len(text)
     if mode == util.MODE_8BIT_BYTE:
         return _Segment(mode, count, int.from_bytes(text, "big"), 8 * count)
@@ -133,7 +134,7 @@ def _segment(mode: _Mode, text: bytes) -> _Segment:
 
 
 def _length(segments: Sequence[_Segment], version: int) -> int:
-    """Bits of the segments with their headers (clause 7.4.1, table 3)."""
+    """Return the bits of the segments with their headers (clause 7.4.1, table 3)."""
     count_bits = util.mode_sizes_for_version(version)
     return sum(
         _MODE_BITS + count_bits[segment.mode] + segment.bits for segment in segments
@@ -141,16 +142,16 @@ def _length(segments: Sequence[_Segment], version: int) -> int:
 
 
 def _smallest_version(segments: Sequence[_Segment], level: Level) -> int:
-    """The first version that holds the segments; MAX_VERSION + 1 when none does."""
+    """Return the first version that holds the segments, or MAX_VERSION + 1."""
     limits = util.BIT_LIMIT_TABLE[INDICATOR[level]]
-    for first, last in ((1, 9), (10, 26), (27, 40)):  # of like headers
+    for first, last in ((1, 9), (10, 26), (27, 40)):  # headers of equal length
         if (needed := _length(segments, last)) <= limits[last]:
             return bisect_left(limits, needed, first, last)
     return MAX_VERSION + 1
 
 
 def _codewords(segments: Sequence[_Segment], version: int, level: Level) -> bytes:
-    """Data and error correction codewords, interleaved (clauses 7.4.10 to 7.6)."""
+    """Return data and correction codewords, interleaved (clauses 7.4.10 to 7.6)."""
     count_bits = util.mode_sizes_for_version(version)
     stream = used = 0
     for segment in segments:
@@ -183,10 +184,10 @@ def _codewords(segments: Sequence[_Segment], version: int, level: Level) -> byte
 
 @cache
 def codeword_blocks(version: int, level: Level) -> tuple[tuple[int, ...], int]:
-    """The block of each codeword in the order of placement (clause 7.6).
+    """Return the block of each codeword in the order of placement (clause 7.6).
 
-    And how many wrong codewords any block corrects (clause 7.5.1; of the smallest
-    versions table 9 expects one or two fewer, to be safe from misreading).
+    The second value is how many wrong codewords any block corrects (clause 7.5.1). For
+    the smallest versions table 9 expects one or two fewer, to avoid misreading.
     """
     blocks = base.rs_blocks(version, INDICATOR[level])
     count = len(blocks)
@@ -219,7 +220,7 @@ def _too_long(data: str, segments: Sequence[_Segment], level: Level) -> DataTooL
 
 
 def _longest_prefix(data: str, level: Level) -> int:
-    """How many characters from the start of the data would fit."""
+    """Return how many characters from the start of the data would fit."""
     fits = range(min(len(data), 7089) + 1)  # digits, at 40-L
     limit = capacity(MAX_VERSION, level)
     return (

@@ -1,1 +1,1 @@
-"""PostgreSQL, S3 and Valkey, and the signature that opens them."""
+"""Access to PostgreSQL, S3 and Valkey, and the signatures that it requires."""

@@ -1,7 +1,7 @@
-"""The cache in front of PostgreSQL: where a code lies and when it expires, never a URL.
+"""The cache in front of PostgreSQL: where a code is and when it expires, never a URL.
 
-It may vanish at any time. It is asked once and waited for briefly; after a failure it
-is passed over for a few seconds, and nobody but the log notices.
+It may become unavailable at any time. Each command is sent once, with a short timeout.
+After a failure the cache is skipped for a few seconds; only the log shows this.
 """
 
 import json
@@ -20,13 +20,13 @@ from qr_service.config import Settings
 from qr_service.stores.sigv4 import iam_token
 from qr_service.telemetry import describe, logger
 
-CONNECT_TIMEOUT = 0.2  # seconds, of TCP
-ANSWER_TIMEOUT = 0.1  # of each step after that, the TLS handshake's too
+CONNECT_TIMEOUT = 0.2  # seconds, for the TCP connection
+ANSWER_TIMEOUT = 0.1  # seconds, for each later step, the TLS handshake included
 SKIP_SECONDS = 5.0
-# For how long an expired code is remembered as expired; a tombstone lives for days.
+# How long an expired code is cached as expired; its tombstone is kept for days.
 EXPIRED_SECONDS = 300
 
-# The cluster client's own exceptions are no RedisError.
+# The cluster client's own exceptions are not subclasses of RedisError.
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
 Result = TypeVar("Result")
@@ -41,12 +41,15 @@ class Cache:
         self._skip_until = 0.0
 
     def get(self, qr_id: str) -> Code | None:
-        """The code, or its tombstone; None when it is not cached, or cannot be told."""
+        """Return the code or its tombstone.
+
+        None if not cached, or if the cache is unavailable.
+        """
         text = self._ask(lambda client: client.get(f"qr:{qr_id}"))
         return None if text is None else _decoded(qr_id, text)
 
     def put(self, code: Code, now: datetime) -> None:
-        """Keeps a code to the end of its life; an expired one for EXPIRED_SECONDS."""
+        """Cache a code until it expires; an expired one for EXPIRED_SECONDS."""
         expires_at = int(code.expires_at.timestamp())
         expired = code.is_expired(now)
         value = {
@@ -62,11 +65,11 @@ class Cache:
         )
 
     def ping(self) -> bool:
-        """Whether the cache answers."""
+        """Return whether the cache answers."""
         return bool(self._ask(lambda client: client.ping()))
 
     def _ask(self, command: Callable[[Any], Result]) -> Result | None:
-        """The answer to one command; None when the cache fails or is passed over."""
+        """Return the answer to one command; None if the cache fails or is skipped."""
         if time.monotonic() < self._skip_until:
             return None
         try:
@@ -75,12 +78,12 @@ class Cache:
             return command(self._client)
         except _FAILURES as error:
             self._skip_until = time.monotonic() + SKIP_SECONDS
-            logger.warning("cache passed over", **describe(error))
+            logger.warning("cache skipped", **describe(error))
             return None
 
 
 def _decoded(qr_id: str, text: bytes) -> Code | None:
-    """The cached code; None when another release wrote it otherwise, or worse."""
+    """Return the cached code; None if it is damaged or in another release's format."""
     try:
         value = json.loads(text)
         return Code(
@@ -95,7 +98,7 @@ def _decoded(qr_id: str, text: bytes) -> Code | None:
 
 
 class _IamToken(CredentialProvider):
-    """User name and a token that is signed anew for each connection."""
+    """The user name, and a new token for each connection."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -117,7 +120,7 @@ def _connect(settings: Settings) -> Any:
         "port": settings.redis_port,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "socket_timeout": ANSWER_TIMEOUT,
-        # Left to itself the client tries ten times, for seconds.
+        # By default the client tries ten times, which takes seconds.
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
         "driver_info": None,
@@ -128,5 +131,5 @@ def _connect(settings: Settings) -> Any:
         options["credential_provider"] = _IamToken(settings)
     if settings.redis_cluster:
         return redis.RedisCluster(**options)
-    # A request at a time: a pool of connections would only cost.
+    # There is one request at a time: a connection pool would only add cost.
     return redis.Redis(**options, single_connection_client=True)

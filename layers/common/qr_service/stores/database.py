@@ -1,8 +1,8 @@
-"""One connection to PostgreSQL for each execution environment, with its retry.
+"""One connection to PostgreSQL for each execution environment, with one retry.
 
-A statement waits for at most TIMEOUT seconds, whatever the network does. A connection
-that turns out to be lost (after a freeze, a failover, a kill) is replaced and the
-statement is sent once more, so each statement given to `run` has to be safe to repeat.
+A statement waits for at most TIMEOUT seconds, even if the network hangs. If the
+connection was lost (after a freeze, a failover, a kill), it is replaced and the
+statement is sent once more. Each statement passed to `run` must be safe to repeat.
 """
 
 import select
@@ -20,10 +20,11 @@ from qr_service.stores.sigv4 import iam_token
 from qr_service.telemetry import SafeError, describe, logger
 
 TIMEOUT = 5.0  # seconds; the role's own statement_timeout is just below
-# Seconds after which an unused connection is replaced: its peer may have gone silently
-# while the environment was frozen, and finding out would take TIMEOUT.
+# Seconds after which an unused connection is replaced: the server may have dropped it
+# without notice while the environment was frozen, and a statement would then wait for
+# TIMEOUT.
 IDLE = 300.0
-# Of `connect_with_retries`, in seconds.
+# For `connect_with_retries`, in seconds.
 _RETRY_FOR, _PAUSE = 60.0, 3.0
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError)
 
@@ -44,7 +45,7 @@ class Database:
         self.run("SELECT 1", {})
 
     def run(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
-        """Return the rows of one statement, which is a transaction of its own.
+        """Run one statement as a transaction of its own; return its rows.
 
         | outcome of a try                         | what follows                    |
         |------------------------------------------|---------------------------------|
@@ -57,7 +58,7 @@ class Database:
         | any other psycopg2.Error, nothing lost   | it is raised                    |
         | any other psycopg2.Error, after a loss   | DatabaseUnavailable             |
 
-        `maybe_executed` of DatabaseUnavailable is true once a try was sent whose
+        `maybe_executed` of DatabaseUnavailable is true if a try was sent and its
         outcome is unknown: the connection was lost, or no answer came.
         """
         sent = False
@@ -72,12 +73,12 @@ class Database:
                     cursor.execute(statement, parameters)
                     return cursor.fetchall() if cursor.description else []
             except psycopg2.errors.ReadOnlySqlTransaction as error:
-                # A writer that was demoted: the next connection finds the new one.
+                # The writer was demoted: the next connection reaches the new writer.
                 logger.warning("database is read-only", **describe(error))
                 connection.close()
             except _LOST as error:
                 logger.warning("database connection lost", **describe(error))
-                if not connection.closed:  # an answer: refused, and rolled back
+                if not connection.closed:  # the server refused and rolled back
                     raise DatabaseUnavailable(maybe_executed=sent) from None
                 sent = True
                 if isinstance(error, TimeoutError):
@@ -85,14 +86,14 @@ class Database:
             except psycopg2.Error as error:
                 if not sent:
                     raise
-                logger.warning("database refused a repetition", **describe(error))
+                logger.warning("database refused a retry", **describe(error))
                 break
         raise DatabaseUnavailable(maybe_executed=sent)
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
         """Run a transaction that commits at the end of the block, or not at all."""
-        self.ping()  # replaces a lost connection, while nothing is at stake
+        self.ping()  # replaces a lost connection before any work is done
         connection = self._connect()
         try:
             connection.autocommit = False
@@ -121,10 +122,10 @@ class Database:
 
 
 def connect(settings: Settings) -> extensions.connection:
-    """Return a new connection; with IAM its password is a token of 15 minutes.
+    """Return a new connection; with IAM its password is a token for 15 minutes.
 
-    Only parameters that RDS Proxy accepts and that do not pin: the statement timeout
-    is set on the role. Raises psycopg2.OperationalError.
+    RDS Proxy accepts all of these parameters and pins no connection because of them.
+    The statement timeout is set on the role instead. Raises psycopg2.OperationalError.
     """
     options: dict[str, Any] = {
         "connect_timeout": int(TIMEOUT),
@@ -151,10 +152,10 @@ def connect_with_retries(
 ) -> extensions.connection:
     """Return a new connection whose statements may take up to `seconds_left()`.
 
-    That limit then holds for all connections of this process. With IAM, connecting is
-    retried for a minute, or as long as there is time: a role that was created just now
-    is not known everywhere yet. Raises SafeError, with libpq's reason: which user was
-    refused where, and why.
+    That limit then applies to all connections of this process. With IAM, connecting is
+    retried for a minute, or less if less time is left: a role that was just created is
+    not known everywhere yet. Raises SafeError with libpq's reason: which user was
+    refused, where and why.
     """
     extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
     retry_for = _RETRY_FOR if settings.database_auth == "iam" else 0.0

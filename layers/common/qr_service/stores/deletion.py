@@ -1,4 +1,4 @@
-"""S3 in bulk: objects are deleted a thousand at a time, through boto3."""
+"""Bulk deletion from S3: a thousand objects per request, through boto3."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
-# Of one DeleteObjects request (Amazon S3 API reference).
+# Objects in one DeleteObjects request (Amazon S3 API reference).
 MAX_DELETE = 1000
 
 
 class Deletion:
-    """Deletes objects of the bucket."""
+    """The deletion of objects from the bucket."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def delete(self, keys: Iterable[str]) -> set[str]:
-        """Deletes up to MAX_DELETE objects; returns the keys that are gone.
+        """Delete up to MAX_DELETE objects; return the keys that were deleted.
 
-        A key without an object counts as gone. Raises StorageUnavailable when the
+        A key without an object counts as deleted. Raises StorageUnavailable if the
         whole request fails.
         """
         wanted = set(keys)

@@ -1,7 +1,7 @@
 """Schema migrations: numbered SQL files, applied in order, each exactly once.
 
-A file and its record commit together, under an advisory lock, so that a failure leaves
-the schema as it was and two runs at once apply nothing twice.
+A file and its record are committed together, under an advisory lock. A failure leaves
+the schema unchanged, and two runs at the same time apply nothing twice.
 """
 
 import re
@@ -16,7 +16,7 @@ from psycopg2 import extensions
 from qr_service.telemetry import SafeError
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_LOCK = 0x51_52_43_4F  # any number, the same in every run
+_LOCK = 0x51_52_43_4F  # an arbitrary number, the same in every run
 
 _CREATE_RECORD = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -30,16 +30,16 @@ _RECORD = "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)"
 
 
 class MigrationError(SafeError):
-    """The migrations of a folder cannot be applied."""
+    """A migration, or a folder of them, that cannot be applied."""
 
     def __init__(self, reason: str, sqlstate: str | None = None) -> None:
         super().__init__(reason)
-        self.pgcode = sqlstate  # what psycopg2 calls it
+        self.pgcode = sqlstate  # the name that psycopg2.Error uses
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One SQL file; `version` is the number that its name begins with."""
+    """One SQL file; `version` is the number at the start of its name."""
 
     version: int
     name: str
@@ -47,7 +47,7 @@ class Migration:
 
 
 def load(folder: Path) -> list[Migration]:
-    """The migrations of a folder in order.
+    """Return the migrations of a folder in order.
 
     Raises MigrationError unless their numbers are 1, 2, 3 ...
     """
@@ -66,11 +66,11 @@ def load(folder: Path) -> list[Migration]:
 def apply(
     connection: extensions.connection, migrations: list[Migration]
 ) -> list[Migration]:
-    """Applies what the database does not have yet; returns what was applied.
+    """Apply the migrations that the database does not have; return those applied.
 
-    Later migrations than these may be there: code that was rolled back meets them.
-    Raises MigrationError for a migration that fails, after which those before it stay
-    applied, and psycopg2.Error or TimeoutError when the database is lost before.
+    The database may have later migrations than these: they stay after a rollback of the
+    code. Raises MigrationError if a migration fails; those before it stay applied.
+    Raises psycopg2.Error or TimeoutError if the database fails before the first one.
     """
     with _locked(connection) as cursor:
         cursor.execute(_CREATE_RECORD)
@@ -86,7 +86,7 @@ def apply(
 
 
 def _apply(connection: extensions.connection, migration: Migration) -> bool:
-    """Whether it was missing."""
+    """Apply a migration unless it is recorded; return whether it was applied."""
     with _locked(connection) as cursor:
         cursor.execute(_APPLIED)
         if (migration.version,) in cursor.fetchall():
@@ -98,13 +98,13 @@ def _apply(connection: extensions.connection, migration: Migration) -> bool:
 
 @contextmanager
 def _locked(connection: extensions.connection) -> Iterator[extensions.cursor]:
-    """A transaction that no other run is in at the same time."""
+    """Run a transaction that no other run can be in at the same time."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             yield cursor
         connection.commit()
     except BaseException:
-        if not connection.closed:  # as it is after a wait that took too long
+        if not connection.closed:  # it is closed after a timeout
             connection.rollback()
         raise

@@ -1,4 +1,4 @@
-"""Presigned URLs of objects, signed locally: without a call, and without boto3."""
+"""Presigned URLs of objects, signed locally, without a network call or boto3."""
 
 import os
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from qr_service.stores.sigv4 import Credentials, presign
 
 @dataclass(frozen=True, slots=True)
 class PresignedUrls:
-    """Signs URLs for the bucket of the settings."""
+    """A signer of URLs for the bucket in the settings."""
 
     settings: Settings
 
     def of_image(self, code: Code, now: datetime) -> tuple[str, datetime]:
-        """A GET URL, and the moment at which it dies, never later than the code.
+        """Return a GET URL and when it expires, which is never later than the code.
 
-        `code` has not expired at `now`.
+        `code` must not have expired at `now`.
         """
         start = now.replace(microsecond=0)
         life = int((code.expires_at - start).total_seconds())
@@ -42,7 +42,7 @@ class PresignedUrls:
         seconds: int,
         parameters: Mapping[str, str] | None = None,
     ) -> str:
-        """The URL of a request for one object, valid for `seconds` from `now`."""
+        """Return the URL of a request for an object, valid for `seconds` from `now`."""
         scheme, host, path = self._address(key)
         signed = presign(
             method,
@@ -58,7 +58,7 @@ class PresignedUrls:
         return f"{scheme}://{signed}"
 
     def _address(self, key: str) -> tuple[str, str, str]:
-        """Scheme, host and path of an object; path style at a local endpoint."""
+        """Return scheme, host and path of an object; path style at a local endpoint."""
         bucket = self.settings.qr_bucket
         if self.settings.s3_endpoint_url:
             endpoint = urlsplit(self.settings.s3_endpoint_url)

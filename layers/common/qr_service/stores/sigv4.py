@@ -1,8 +1,9 @@
 """AWS Signature Version 4 in the query string: the one presigner of the service.
 
-Signs URLs of S3, and the tokens by which RDS and ElastiCache are entered; all locally,
-without a call. Source: "Authenticating Requests: Using Query Parameters" (Amazon S3 API
-reference). botocore is the oracle in the tests; importing it would cost ten times more.
+It signs S3 URLs and the tokens that log in to RDS and ElastiCache, without a network
+call. Source: "Authenticating Requests: Using Query Parameters" (Amazon S3 API
+reference). The tests compare it with botocore, which would cost ten times more to
+import.
 """
 
 import hmac
@@ -32,7 +33,7 @@ class Credentials:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Credentials":
-        """The credentials that Lambda sets; raises ConfigurationError without them."""
+        """Return the credentials that Lambda sets; raises ConfigurationError."""
         try:
             return cls(
                 environ["AWS_ACCESS_KEY_ID"],
@@ -56,10 +57,10 @@ def presign(  # noqa: PLR0913  they are the parts of a signature
     expires: int,
     payload: str = UNSIGNED_PAYLOAD,
 ) -> str:
-    """`host/path?query` of a signed request, without a scheme.
+    """Return `host/path?query` of a signed request, without a scheme.
 
-    `host` includes a port that is not the scheme's own, `path` is not yet encoded,
-    `now` is in UTC, `expires` in seconds from it.
+    `host` includes a port other than the scheme's default. `path` is not yet encoded.
+    `now` is in UTC, and `expires` is in seconds after it.
     """
     moment = now.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{region}/{service}/aws4_request"
@@ -90,8 +91,8 @@ def iam_token(
 ) -> str:
     """Return a token that logs in to RDS or ElastiCache, valid for 15 minutes.
 
-    `parameters` say who logs in. It is signed with the credentials of the environment;
-    raises ConfigurationError without them.
+    `parameters` name the user. The credentials of the environment sign the token;
+    raises ConfigurationError if they are missing.
     """
     return presign(
         "GET",
@@ -109,7 +110,7 @@ def iam_token(
 
 @lru_cache(maxsize=8)
 def _signing_key(secret_key: str, scope: str) -> bytes:
-    """The key of a day, region and service."""
+    """Return the key of a day, region and service."""
     key = f"AWS4{secret_key}".encode()
     for part in scope.split("/"):
         key = _hmac(key, part)

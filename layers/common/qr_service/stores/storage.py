@@ -1,7 +1,8 @@
 """S3 for single objects: signed requests over one connection that is kept open.
 
-boto3 would cost half of a cold start and 60 % of a request (`make bench`) for what is a
-signature and a PUT; `deletion` uses it, where thousands of objects are at stake.
+A request is only a signature and a PUT. boto3 would take half of a cold start and 60 %
+of the time of a request (`make bench`). `deletion` uses boto3, because it deletes
+thousands of objects.
 """
 
 import http.client
@@ -16,28 +17,28 @@ from qr_service.errors import StorageUnavailable
 from qr_service.stores.presigned import PresignedUrls
 from qr_service.telemetry import describe, logger
 
-TIMEOUT = 3.0  # seconds, of connecting and of each answer
+TIMEOUT = 3.0  # seconds, for connecting and for each answer
 _TRIES = 2
 _SIGNATURE_SECONDS = 60
 
 
 class Storage:
-    """The bucket of images."""
+    """The bucket that holds the images."""
 
     def __init__(self, settings: Settings) -> None:
         self._urls = PresignedUrls(settings)
         self._connection: http.client.HTTPConnection | None = None
 
     def put(self, key: str, body: bytes, content_type: str) -> None:
-        """Stores an object, or raises StorageUnavailable."""
+        """Store an object, or raise StorageUnavailable."""
         self._request("PUT", key, body, {"Content-Type": content_type})
 
     def delete(self, key: str) -> None:
-        """Deletes an object, if it is there, or raises StorageUnavailable."""
+        """Delete an object if it exists, or raise StorageUnavailable."""
         self._request("DELETE", key, b"", {})
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another one."""
+        """Close the connection; the next request opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -45,7 +46,7 @@ class Storage:
     def _request(
         self, method: str, key: str, body: bytes, headers: dict[str, str]
     ) -> None:
-        """Both methods may be repeated: the second time changes nothing."""
+        """Send a request, at most twice: repeating a PUT or DELETE changes nothing."""
         for _ in range(_TRIES):
             url = urlsplit(
                 self._urls.sign(method, key, datetime.now(UTC), _SIGNATURE_SECONDS)
@@ -59,7 +60,7 @@ class Storage:
                 self._failed(method, **describe(error))
                 break
             except (OSError, http.client.HTTPException) as error:
-                # A connection that was closed while the environment was frozen, say.
+                # For example, it was closed while the environment was frozen.
                 self._failed(method, **describe(error))
                 continue
             if response.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -80,6 +81,6 @@ class Storage:
                 self._connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
         return self._connection
 
-    def _failed(self, method: str, **told: Any) -> None:
-        logger.warning("storage request failed", method=method, **told)
+    def _failed(self, method: str, **fields: Any) -> None:
+        logger.warning("storage request failed", method=method, **fields)
         self.close()

@@ -13,7 +13,7 @@ from qr_service.stores.database import Cursor, Database, Row
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A code as it is first written: where its image is, what it says, who owns it.
+    """A new row: where the image of the code is, what it encodes, who owns it.
 
     `request_digest` and `answer` are stored only with an `idempotency_key`.
     """
@@ -62,7 +62,7 @@ class CodeTable:
     def find_answer(
         self, owner: str, idempotency_key: str | None
     ) -> EarlierAnswer | None:
-        """Return the answer that this owner's key stands for, expired or not."""
+        """Return the answer stored with this owner's key, expired or not."""
         parameters = {"owner": owner, "key": idempotency_key}
         rows = self.database.run(self._FIND_ANSWER, parameters)
         if not rows:
@@ -90,7 +90,7 @@ class CodeTable:
     _EXISTS = "SELECT 1 FROM qr_codes WHERE id = %(id)s"
 
     def insert(self, record: Record) -> bool:
-        """Return whether the row exists now; False if its Idempotency-Key was taken.
+        """Return whether the row exists now; False if its Idempotency-Key is in use.
 
         Raises DatabaseUnavailable; if its `maybe_executed` is true, the row may exist.
         """
@@ -149,7 +149,7 @@ class CodeTable:
 
     @staticmethod
     def erase(cursor: Cursor, ids: Sequence[str]) -> None:
-        """Turn rows into tombstones: only the id and the moments stay."""
+        """Turn rows into tombstones: only the id and the timestamps stay."""
         cursor.execute(CodeTable._ERASE, {"ids": list(ids)})
 
     _BACKLOG = """
@@ -162,10 +162,10 @@ class CodeTable:
     """
 
     def backlog(self, limit: int) -> tuple[int, int]:
-        """Return how many codes have expired and are not erased, up to `limit`.
+        """Return the number of expired codes not yet erased, and the backlog's age.
 
-        And the age of the backlog: whole seconds since the oldest of them expired, 0
-        if there is none.
+        The number is at most `limit`. The age is in whole seconds since the oldest of
+        these codes expired, 0 if there is none.
         """
         count, seconds = self.database.run(self._BACKLOG, {"limit": limit})[0]
         return count, int(seconds)
