@@ -14,7 +14,6 @@ import os
 import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from typing import IO, Any
 
 from samcli.yamlhelper import parse_yaml_file
 
+from local.http import Unreachable, get
 from local.processes import LocalError, free_port, spawn
 from local.project import EVENTS, FUNCTIONS, ROOT, TEMPLATE
 from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
@@ -60,11 +60,9 @@ class API(Server):
 
     def answers(self) -> bool:
         """Return whether GET /health is 200: API, function and database work."""
-        url = f"http://127.0.0.1:{self.port}/health"
         try:
-            with urllib.request.urlopen(url, timeout=15) as response:
-                return bool(response.status == 200)
-        except OSError:  # refused, or an HTTP error
+            return get(f"http://127.0.0.1:{self.port}/health").status == 200
+        except Unreachable:
             return False
 
 

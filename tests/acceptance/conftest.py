@@ -19,7 +19,7 @@ from local.project import ROOT
 from tests.support.database import query
 
 # What a company's proxy, mirror and certificates need.
-NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
+NETWORK = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +285,36 @@ def test_ending_the_launcher_ends_all_processes_and_loses_no_code(running, how):
     status, _, answer = retrieve(running, qr_id)
     assert status == 200
     assert read(call(answer["qr_code"])[2]).payload == DATA.encode()
+
+
+def client_of_the_readme(running, language):
+    """Return the program in README.md, with the address of the running system."""
+    readme = (running.folder / "README.md").read_text()
+    (program,) = re.findall(rf"```{language}\n(.*?)```", readme, re.DOTALL)
+    assert "http://127.0.0.1:3000" in program
+    return program.replace("http://127.0.0.1:3000", running.url)
+
+
+@pytest.mark.parametrize(
+    ("language", "command"),
+    [
+        ("python", [sys.executable, "-c"]),
+        pytest.param(
+            *("javascript", ["node", "--input-type=module", "--eval"]),
+            marks=pytest.mark.skipif(
+                not shutil.which("node") and not os.environ.get("CI"),
+                reason="node is not installed",
+            ),
+        ),
+    ],
+)
+def test_a_client_of_the_readme_saves_a_code_that_scans(
+    running, tmp_path, language, command
+):
+    program = client_of_the_readme(running, language)
+    subprocess.run([*command, program], cwd=tmp_path, timeout=60, check=True)
+    saved = (tmp_path / "code.png").read_bytes()
+    assert read(saved).payload == b"https://example.com"
 
 
 def test_no_log_contains_a_payload_a_key_or_a_signed_url(running):
