@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import time
 
 import pytest
 
@@ -68,9 +67,7 @@ def test_sigterm_and_sigkill_end_every_process_and_lose_no_code(running):
     assert running.end(signal.SIGKILL) == -signal.SIGKILL
     assert all_gone(family)
 
-    began = time.monotonic()
     running.start()
-    assert time.monotonic() - began < 10
     assert image_of(running.url, code) == image
 
 
