@@ -9,7 +9,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 export PYTHON
 export SAM_CLI_TELEMETRY = 0
-# `sam` would ask AWS whose they are; only two targets need them.
+# `sam` would send the credentials to AWS STS; only two targets need them.
 ifeq ($(filter deploy smoke,$(MAKECMDGOALS)),)
 unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 endif
@@ -78,7 +78,7 @@ bench: ## Compare speed, sizes, imports with others (QUICK=1; SAVE=1: write to d
 install: ## Create the virtual environment (all targets do so if needed)
 	@$(IN_VENV) python --version
 
-format: ## Format the code, and fix what can be fixed by itself
+format: ## Format the code and apply automatic fixes
 	@$(IN_VENV) ruff check --fix
 	@$(IN_VENV) ruff format
 
@@ -95,7 +95,7 @@ lint: ## Check style, types, templates and workflows
 	@$(IN_VENV) zizmor --offline --quiet .github
 
 requirements: ## Pin again what requirements/*.in require (UPGRADE=1: newest versions)
-	@$(IN_VENV) sh requirements/compile.sh $(if $(UPGRADE),--upgrade)
+	@WITH_UV=1 $(IN_VENV) sh requirements/compile.sh $(if $(UPGRADE),--upgrade)
 
 packages: ## Install the Debian packages that tests and rehearsal use
 	$(SUDO) apt-get update -qq
@@ -104,7 +104,8 @@ packages: ## Install the Debian packages that tests and rehearsal use
 	  --no-install-recommends libzbar0 openssl postgresql redis-server
 
 clean: ## Remove environments, builds and caches (DATA=1: local data too)
-	@[ ! -e .local/lock ] || flock --nonblock .local/lock true || { echo "make run is at work; stop it first." >&2; exit 1; }
+	@[ ! -e .local/lock ] || flock --nonblock .local/lock true || { echo "make run is running; stop it first." >&2; exit 1; }
+	@[ ! -e .venv/lock ] || flock --nonblock .venv/lock true || { echo "An installation is running." >&2; exit 1; }
 	rm -rf .venv .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	@$(if $(filter 1,$(DATA)),rm -rf .local,echo "Local data stays in .local; make clean DATA=1 removes it too.")

@@ -1,4 +1,4 @@
-"""Proof that the output of `sam build` runs on Lambda, on both of its machines.
+"""Proof that the output of `sam build` runs on Lambda, on both architectures.
 
 The layers of both builds are checked by their files (`layers`). The build for this host
 is also tried. Each handler is imported in a bare Python, which sees only the built

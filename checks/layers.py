@@ -11,7 +11,7 @@ from pathlib import Path
 MACHINES = {"arm64": 183, "x86_64": 62}  # e_machine of ELF: AArch64, x86-64
 PYTHON = "cpython-313"
 # The magic number of CPython 3.13's bytecode, and the flags of PEP 552 for files that
-# are used without a look at their source.
+# that Python uses without checking the source.
 BYTECODE = (3571).to_bytes(2, "little") + b"\r\n" + (0b01).to_bytes(4, "little")
 MAX_MEBIBYTES = 56
 

@@ -13,11 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.project import ROOT
+from local.project import BUILDS, ROOT
 
-PACKAGES = ROOT / ".aws-sam/build/DependenciesLayer/python"
+PACKAGES = BUILDS / "build/DependenciesLayer/python"
 REQUIREMENTS = ROOT / "requirements/layer.txt"
-BILL = ROOT / ".aws-sam/sbom.cdx.json"
+BILL = BUILDS / "sbom.cdx.json"
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Renews the pictures of docs/styles.md with a running service.
+"""The pictures of docs/styles.md, regenerated with a running service.
 
 `make run`, and beside it
 

@@ -49,7 +49,7 @@ def run(state: Path, port: int, api: type[API] = API) -> None:
 
 @contextmanager
 def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
-    """Yield the folder's running stack, or one whose stores run for the moment."""
+    """Yield the folder's running stack, or start its stores for the block."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -63,7 +63,7 @@ def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
                     stack.stop()
                 return
         except Busy:
-            # `run` serves or is about to, or another command's stack ends soon.
+            # `run` serves or is starting, or another command will end soon.
             if recorded(state).get("url"):
                 yield Stack(state)
                 return

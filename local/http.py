@@ -3,24 +3,30 @@
 No redirect is followed, and a status of 400 or more is an answer like any other.
 """
 
+import http.client
 import json
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
+TIMEOUT = 60.0  # seconds
 
-TIMEOUT = 60  # seconds
-Unreachable = requests.RequestException
+
+class Unreachable(Exception):
+    """No answer; the message is the reason, without the URL, which may be signed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response; its headers are found in either case of letters."""
+    """A response; the names of its headers are case-insensitive."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: "Mapping[str, str] | Message[str, str]"
     body: bytes
 
     @property
@@ -47,29 +53,43 @@ def call(
     """Return the answer to a request; raise Unreachable without one.
 
     Bytes are sent as they are, any other body but None as JSON. `trusted` is a file of
-    certificate authorities, by default the system's.
+    certificate authorities, by default the system's; `timeout` is in seconds.
     """
-    data = body if body is None or isinstance(body, bytes) else json.dumps(body)
-    with requests.Session() as session:
-        # A proxy of the environment is for other hosts.
-        session.trust_env = urlsplit(url).hostname != "127.0.0.1"
-        response = session.request(
-            method,
-            url,
-            data=data,
-            headers=headers,
-            timeout=timeout,
-            verify=trusted or True,
-            allow_redirects=False,
-        )
-    return Answer(response.status_code, response.headers, response.content)
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise Unreachable("not an HTTP URL")
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    handlers: list[urllib.request.BaseHandler] = [
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=trusted)),
+        _NoRedirect(),
+    ]
+    if urlsplit(url).hostname == "127.0.0.1":
+        # Proxy settings must not apply to loopback.
+        handlers.append(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(*handlers)
+    request = urllib.request.Request(  # noqa: S310  the scheme was checked
+        url, None if body is None else data, dict(headers or {}), method=method
+    )
+    try:
+        with opener.open(request, timeout=timeout) as response:
+            return Answer(response.status, response.headers, response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.headers, error.read())
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise Unreachable(str(reason) or type(error).__name__) from None
 
 
-def get(url: str, **headers: str) -> Answer:
+def get(url: str, *, timeout: float = TIMEOUT, **headers: str) -> Answer:
     """Return the answer to a GET."""
-    return call("GET", url, headers=headers)
+    return call("GET", url, headers=headers, timeout=timeout)
 
 
 def post(url: str, body: object, **headers: str) -> Answer:
     """Return the answer to a POST."""
     return call("POST", url, body, headers)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Return None, so the redirect itself is the answer."""

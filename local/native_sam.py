@@ -118,7 +118,7 @@ class ExecutionEnvironment:
 
 
 class NativeRuntime:
-    """Takes the place of `samcli.local.lambdafn.runtime.LambdaRuntime`."""
+    """A replacement for `samcli.local.lambdafn.runtime.LambdaRuntime`."""
 
     def __init__(self, project: str) -> None:
         self.project = project

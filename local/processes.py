@@ -20,7 +20,7 @@ _FORKER = ThreadPoolExecutor(1, thread_name_prefix="forker")
 
 
 class LocalError(Exception):
-    """A failure, and what to do about it, in words for the terminal."""
+    """A failure; its message says what to do and is printed."""
 
 
 def with_parent_death_signal(
@@ -28,8 +28,8 @@ def with_parent_death_signal(
 ) -> list[str]:
     """Return `command` wrapped so that the kernel signals it when its parent ends.
 
-    setpriv sets the signal and replaces itself by the command: the pid stays. It has to
-    come after anything that changes credentials, which clears the signal.
+    setpriv sets the signal and then becomes the command, so the pid is the same. It has
+    to come after anything that changes credentials, which clears the signal.
     """
     return ["setpriv", "--pdeathsig", death_signal.name[3:], "--", *command]
 
@@ -115,12 +115,12 @@ def _status(pid: int) -> list[str]:
 def free_port(preferred: int = 0) -> int:
     """Return `preferred` if nothing listens there, otherwise any free loopback port.
 
-    For a minute nobody else gets such a port: the kernel gives out none that has a
+    The port stays reserved for about a minute: the kernel gives out no port that has a
     connection in TIME_WAIT, but a server that sets SO_REUSEADDR, as all of ours do, may
-    listen there. Without that, processes that look at the same moment find the same.
+    listen there. Otherwise two processes could get the same port at the same moment.
     """
     with socket.socket() as probe:
-        # A closed connection's TIME_WAIT does not make a port taken.
+        # A port with a connection in TIME_WAIT is still free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", preferred))

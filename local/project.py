@@ -1,4 +1,4 @@
-"""Where the project's files are, and what this machine is called by Lambda."""
+"""Paths of the project, and Lambda's name for this machine's architecture."""
 
 import platform
 from pathlib import Path

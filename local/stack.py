@@ -61,7 +61,8 @@ class API(Server):
     def answers(self) -> bool:
         """Return whether GET /health is 200: API, function and database work."""
         try:
-            return get(f"http://127.0.0.1:{self.port}/health").status == 200
+            url = f"http://127.0.0.1:{self.port}/health"
+            return get(url, timeout=15).status == 200
         except Unreachable:
             return False
 
@@ -69,7 +70,7 @@ class API(Server):
 class Stack:
     """The servers of a state folder and, on top of them, the functions.
 
-    Creating one touches nothing: `prepare` comes before everything but `invoke`.
+    The constructor changes nothing. Call `prepare` before anything but `invoke`.
     """
 
     def __init__(self, state: Path, api: type[API] = API) -> None:
@@ -91,7 +92,7 @@ class Stack:
         return f"http://127.0.0.1:{self.api.port}"
 
     def prepare(self, port: int = 0) -> None:
-        """Choose the ports, and record that a launcher is at work.
+        """Choose the ports, and record that a launcher is running.
 
         `port` is the API's, 0 for any; stores keep the ports of the last run if these
         are free, so that other tools can rely on them.
@@ -202,7 +203,7 @@ def holding(state: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             entries = recorded(state)
-            does = f"serves {entries['url']}" if entries.get("url") else "is at work"
+            does = f"serves {entries['url']}" if entries.get("url") else "is running"
             launcher = entries.get("launcher", "another")
             raise Busy(f"Process {launcher} {does} already, from {state}.") from None
         yield

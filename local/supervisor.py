@@ -1,4 +1,4 @@
-"""Keeps a started stack alive: restarts servers, runs the cleanup on its schedule."""
+"""Supervision of a started stack: restarts, and the cleanup on its schedule."""
 
 import signal
 import subprocess

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs a command in the project's virtual environment, which is created first if needed:
 #   sh local/venv.sh pytest -k name        PYTHON=python3.12 sh local/venv.sh python
-# Python is $PYTHON, or the one of .python-version on PATH or of pyenv, or another from
-# 3.11 up, those that the tests are run with first. `.venv/3.13` is for development,
+# Python is $PYTHON, or the version of .python-version on PATH or from pyenv, or any other
+# from 3.11, preferring those that the tests use. `.venv/3.13` is for development,
 # `.venv/3.13-ministack` for the local S3. ENVIRONMENTS="checkov" adds more: each has a
 # requirements/NAME.txt, and its commands are found too.
 set -eu
@@ -12,11 +12,15 @@ fail() { echo "$*" >&2; exit 1; }
 
 find_python() { # sets python, its version, and the prefix it is installed under
     wanted=$(cat .python-version)
-    # pyenv's shims exist for versions that do not, and are slow: an environment that
-    # exists knows its Python.
-    for python in ${PYTHON:-".venv/$wanted/bin/python" "python$wanted" \
-        "${PYENV_ROOT:-$HOME/.pyenv}/versions/$wanted"*/bin/python \
-        python3.11 python3.12 python3.14 python3}; do
+    # pyenv has slow shims even for missing versions, so an existing environment is first.
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else
+        set -- ".venv/$wanted/bin/python" "python$wanted" \
+            "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions/$wanted"*/bin/python \
+            python3.11 python3.12 python3.14 python3
+    fi
+    for python; do
         if found=$("$python" -ISc 'import sys; v = sys.version_info; v < (3, 11) and sys.exit(1)
 print(f"{v[0]}.{v[1]} {sys.base_prefix}")' 2>/dev/null); then
             version=${found%% *} prefix=${found#* }
@@ -30,11 +34,12 @@ print(f"{v[0]}.{v[1]} {sys.base_prefix}")' 2>/dev/null); then
 
 place() { [ "$1" = dev ] && echo ".venv/$version" || echo ".venv/$version-$1"; }
 
-# What an environment was created from. It is written last, so an interrupted
-# installation has none; it holds the folder, since an environment cannot be moved.
+# What an environment is created from. It is taken before the installation and put in
+# place after it: an interrupted installation has none, and a list that changes meanwhile
+# is installed by the next command. An environment cannot be moved, so it has the folder.
 stamp() { echo "$PWD $prefix"; cat "requirements/$1.txt"; }
 
-missing() { # prints the environments that are not as they should be
+missing() { # prints the environments that are missing or out of date
     for name in dev ministack ${ENVIRONMENTS:-}; do
         stamp "$name" | cmp -s - "$(place "$name")/installed" || echo "$name"
     done
@@ -46,25 +51,29 @@ pip() { # ARGUMENTS...: the pip of uv's environment
 
 # pip installs uv, since it knows this machine's index, and checks its hash.
 get_uv() {
-    if ! cmp -s requirements/uv.txt .venv/uv/installed || ! .venv/uv/bin/python -c ''; then
-        echo "  uv: requirements/uv.txt" >&2
-        "$python" -m venv --clear .venv/uv >&2 ||
-            fail "On Debian and Ubuntu: apt install python$version-venv"
-        pip install --require-hashes --only-binary=:all: -r requirements/uv.txt
-        cp requirements/uv.txt .venv/uv/installed
-    fi
-    # uv does not read pip's settings. The hashes make any index as good as another.
+    cmp -s requirements/uv.txt .venv/uv/installed && .venv/uv/bin/python -c '' && return
+    echo "  uv: requirements/uv.txt" >&2
+    cp requirements/uv.txt .venv/uv.new
+    "$python" -m venv --clear .venv/uv >&2 ||
+        fail "On Debian and Ubuntu: apt install python$version-venv"
+    pip install --require-hashes --only-binary=:all: -r .venv/uv.new
+    mv .venv/uv.new .venv/uv/installed
+}
+
+# uv does not read pip's settings.
+use_the_index_of_pip() {
     settings=$(.venv/uv/bin/python -m pip config list) || settings=
     export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$(setting index-url)}"
     export UV_INDEX="${UV_INDEX:-$(setting extra-index-url)}"
-    export UV_INDEX_STRATEGY=unsafe-best-match UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+    export UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}" # as pip does
+    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 }
 
 setting() { # NAME: its value in a variable PIP_NAME or a pip.conf, the variable first
     echo "$settings" | sed -n "s/^[^.]*\.$1='\(.*\)'$/\1/p" | head -n 1
 }
 
-sync() { # NAME OPTION...
+sync() { # NAME OPTION...; the hashes are checked, so any index is safe
     name=$1
     shift
     .venv/uv/bin/uv pip sync -q --require-hashes --only-binary=:all: \
@@ -73,6 +82,7 @@ sync() { # NAME OPTION...
 
 install() { # NAME
     echo "  $(place "$1"): requirements/$1.txt" >&2
+    stamp "$1" >.venv/stamp
     .venv/uv/bin/uv venv -q --no-cache --clear --python "$prefix/bin/python$version" \
         "$(place "$1")"
     # From the cache, without any request; or from the index; or by pip, which takes a
@@ -80,7 +90,7 @@ install() { # NAME
     sync "$1" --offline 2>/dev/null || sync "$1" ||
         pip --python "$(place "$1")/bin/python" install --require-hashes \
             --only-binary=:all: --no-deps -r "requirements/$1.txt"
-    stamp "$1" >"$(place "$1")/installed"
+    mv .venv/stamp "$(place "$1")/installed"
 }
 
 [ "$(uname)" = Linux ] ||
@@ -90,7 +100,7 @@ for name in ${ENVIRONMENTS:-}; do
     [ -f "requirements/$name.txt" ] ||
         fail "ENVIRONMENTS names $name, but there is no requirements/$name.txt."
 done
-if [ -n "$(missing)" ]; then
+if [ -n "$(missing)" ] || [ -n "${WITH_UV:-}" ]; then
     began=$(date +%s)
     mkdir -p .venv
     exec 9>.venv/lock
@@ -98,10 +108,11 @@ if [ -n "$(missing)" ]; then
         echo "Another command is installing; waiting for it ..." >&2
         flock 9
     fi
+    get_uv
+    use_the_index_of_pip
     names=$(missing)
     if [ -n "$names" ]; then
         echo "Installing below .venv ..." >&2
-        get_uv
         for name in $names; do install "$name"; done
         echo "Installed in $(($(date +%s) - began)) s." >&2
     fi
@@ -112,7 +123,7 @@ bin=$environment/bin
 for name in ${ENVIRONMENTS:-}; do
     bin=$bin:$environment-$name/bin
 done
-PATH=$bin:$PATH
-PYTHON=$environment/bin/python # what `make` targets further down are to use
+PATH=$bin:$PATH${WITH_UV:+:$PWD/.venv/uv/bin}
+PYTHON=$environment/bin/python # for nested `make` calls
 export PATH PYTHON SAM_CLI_TELEMETRY=0
 exec "$@"

@@ -126,7 +126,7 @@ class Database(Server):
     def prepare(self) -> None:
         """Create the cluster and the rule for logins with tokens, once."""
         super().prepare()
-        if self.data.exists():
+        if self.ldap_port:
             return
         self.ldap_port = free_port()
         login = f'ldap ldapserver={HOST} ldapport={self.ldap_port} ldapprefix="uid="'
@@ -187,7 +187,9 @@ class Cache(Server):
     def prepare(self) -> None:
         """Write the settings file, with a new password for the administrator."""
         super().prepare()
-        self.password = self.password or secrets.token_urlsafe(24)
+        if self.password:
+            return
+        self.password = secrets.token_urlsafe(24)
         settings = {
             "bind": HOST,
             "port": 0,

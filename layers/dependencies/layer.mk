@@ -1,7 +1,7 @@
 # Builds the layer of third-party packages for one machine (MACHINE, set by the Makefiles
 # in arm64/ and x86_64/) on any host with python3.13 and a python3 that has pip.
-# SAM runs it in a copy of this folder, where requirements.txt is what the link led to,
-# and expects python/ in ARTIFACTS_DIR.
+# SAM runs it in a copy of this folder, in which the link requirements.txt has been replaced
+# by the file, and expects python/ in ARTIFACTS_DIR.
 
 PACKAGES := $(ARTIFACTS_DIR)/python
 

@@ -37,14 +37,14 @@ class ContainerAPI(API):
         return [*module, "local", *arguments, *what]
 
     def command(self) -> list[str]:
-        """Return `sam local start-api`, each container staying after its first request.
+        """Return `sam local start-api`, which keeps each container after a request.
 
-        EAGER, which starts them all at once, forgets some of them.
+        EAGER, which starts them all at once, leaves some of them behind.
         """
         return [*super().command(), "--warm-containers", "LAZY"]
 
     def build(self) -> None:
-        """Make sure of engine and image, and build for this machine."""
+        """Check the engine and the image, and build for this machine."""
         require_image(engine(), say)
         build = [sys.executable, "-m", "samcli", "build", *OVERRIDES]
         build += ["--build-dir", str(BUILD)]
@@ -59,7 +59,7 @@ class ContainerAPI(API):
             raise LocalError(f"`sam build` failed:\n{done.stderr.strip()}")
 
     def start(self, seconds: float = 60) -> None:
-        """Start it, once what the last run left is removed."""
+        """Remove what the last run left, then start."""
         remove_containers(self.state)
         shutil.rmtree(self.state / LOCKS, ignore_errors=True)
         (self.state / LOCKS).mkdir(parents=True)

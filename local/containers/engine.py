@@ -16,7 +16,7 @@ LABEL = "qr-service.state"  # on each container: the state folder it belongs to
 
 
 def engine() -> DockerClient:
-    """Return the engine that DOCKER_HOST, or else the usual socket, leads to."""
+    """Connect to the engine at DOCKER_HOST or the default socket."""
     try:
         client = DockerClient.from_env(timeout=120)
         client.ping()
@@ -54,7 +54,7 @@ def require_image(client: DockerClient, say: Callable[[str], None]) -> None:
 
 
 def remove_containers(state: Path) -> None:
-    """Remove what SAM left of a state folder's containers, as it does when killed."""
+    """Remove a state folder's containers, which a killed SAM leaves behind."""
     ours = {"label": f"{LABEL}={state}"}
     with suppress(LocalError, DockerException), closing(engine()) as client:
         for container in client.containers.list(

@@ -1,4 +1,4 @@
-"""The real SAM CLI, its containers in this host's network.
+"""The real SAM CLI, with its containers in the host's network.
 
     python -m local.containers.sam STATE local start-api ...
 
@@ -44,7 +44,7 @@ def on_host_network(
 
 
 def share_network(state: Path) -> list[Container]:
-    """Make SAM create its containers that way; return the list that will hold them."""
+    """Make SAM create containers in the host's network; return the list of them."""
     create = ContainerCollection.create
     made = []
 
@@ -60,7 +60,7 @@ def share_network(state: Path) -> list[Container]:
 
 
 def build_once(folder: Path) -> None:
-    """Make SAM build an image of layers once a start, not for each container.
+    """Make SAM build an image of layers once per start, not for each container.
 
     `folder` is emptied at each start, and records which image was built for which
     name: another checkout's image has the same name.
@@ -96,15 +96,15 @@ def main() -> None:
     state = Path(sys.argv.pop(1))
     made = share_network(state)
     build_once(state / LOCKS)
-    # SAM keeps its locks there. They stay when it is killed, and then everybody with
-    # the same names of layers would wait for five minutes.
+    # SAM keeps its locks there. Those of a killed SAM stay, and every project with the
+    # same layer names would wait for five minutes.
     tempfile.tempdir = str(state / LOCKS)
     # On SIGINT SAM removes its containers; a shell may have set it to be ignored.
     signal.signal(signal.SIGINT, interrupt_once)
     try:
         run_cli()
     finally:
-        for container in made:  # SAM forgets one now and then
+        for container in made:  # SAM sometimes leaves one behind
             with suppress(DockerException, OSError):  # already removed, or no engine
                 container.remove(force=True)
 

@@ -58,6 +58,7 @@ class Clone:
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "PIP_CACHE_DIR": str(self.home / "empty-pip-cache"),
+            "UV_CACHE_DIR": str(self.home / "empty-uv-cache"),
             "PYTHON": sys._base_executable,
         }
 

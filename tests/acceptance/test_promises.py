@@ -168,8 +168,8 @@ def test_an_expired_code_is_410_at_once(running, cache):
     if cache == "warm":
         assert retrieve(running, qr_id)[0] == 200
     expires_at = running.query("SELECT expires_at FROM qr_codes WHERE id = %s", qr_id)
-    while datetime.now(UTC) < expires_at[0][0] - timedelta(milliseconds=900):
-        time.sleep(0.05)
+    almost = expires_at[0][0] - timedelta(milliseconds=900)
+    assert wait_until(lambda: datetime.now(UTC) >= almost, 30)
     status, _, answer = retrieve(running, qr_id)
     assert (status, answer["code"]) == (410, "expired")
     assert call(f"{running.url}/retrieve/{uuid.uuid4()}")[0] == 404
@@ -205,7 +205,10 @@ def test_without_the_cache_requests_succeed_without_delay(running, fault, measur
                 taken.append(time.monotonic() - begin)
         return taken
 
-    usual = statistics.median(timed(10))
+    def skipped():
+        return sum(log.count('"message":"cache skipped"') for log in running.logs())
+
+    usual, before = statistics.median(timed(10)), skipped()
     valkey = running.processes["Valkey"]["pid"]
     os.kill(valkey, fault)
     try:
@@ -219,8 +222,8 @@ def test_without_the_cache_requests_succeed_without_delay(running, fault, measur
     measured(
         f"cache {fault.name}: usual {usual:.3f} s, slowest without it {slowest:.3f} s"
     )
-    slow = [each for each in taken if each - usual > 0.3]
-    assert len(slow) <= 2, "a busy machine may delay one request, the cache none"
+    skips = skipped() - before
+    assert 0 < skips < len(taken) / 2, "few requests wait for the cache, others skip it"
 
 
 def test_requests_are_503_until_the_database_is_back(running):

@@ -13,7 +13,7 @@ from local.containers.api import ContainerAPI
 from local.containers.engine import LABEL, engine
 from local.http import post
 from local.processes import LocalError
-from local.project import EVENTS
+from local.project import EVENTS, ROOT
 from local.stack import find_function
 from tests.support.database import query
 from tests.support.examples import ALL, CONTAINER_DATA, RETRIEVED
@@ -56,6 +56,7 @@ class SamLocal(Launcher):
         function, path = event.split("/")[0], EVENTS / f"{event}.json"
         done = subprocess.run(
             self.api.sam("invoke", find_function(function), "--event", str(path)),
+            cwd=ROOT,
             env=self.environment(),
             capture_output=True,
             text=True,

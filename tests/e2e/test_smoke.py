@@ -123,7 +123,7 @@ def test_a_key_that_the_gateway_does_not_know_yet_is_retried(gateway):
         ),
         (
             {("GET", "/retrieve"): (200, b'{"qr_code": "file:///etc/hosts"}')},
-            "GET of the image: not an HTTP URL",
+            "GET of the image: no answer, not an HTTP URL",
         ),
     ],
 )

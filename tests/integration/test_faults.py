@@ -101,8 +101,8 @@ def test_requests_succeed_without_the_cache(functions, valkey, fault, warm, log)
             assert get_retrieve(functions.retrieve, qr_id).status == 200
             assert post_generate(functions.generate, BODY).status == 201
         assert get_health(functions.retrieve).body["cache"] == "unavailable"
-    passed_over = [line for line in log() if line["message"] == "cache skipped"]
-    assert len(passed_over) == 2, "once by generate and once by retrieve"
+    skipped = [line for line in log() if line["message"] == "cache skipped"]
+    assert len(skipped) == 2, "once by generate and once by retrieve"
 
 
 @pytest.mark.parametrize(

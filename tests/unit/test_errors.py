@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from qr_service.edge.request import MAX_BODY
-from qr_service.errors import BadRequest, QRError
+from qr_service.errors import QRError
 
 import functions.generate.app as generate
 import functions.retrieve.app as retrieve
@@ -27,7 +27,7 @@ def leaves(error: type[QRError]) -> Iterator[type[QRError]]:
         yield from leaves(subclass)
 
 
-CLASSES = [QRError, *(each for each in leaves(QRError) if each is not BadRequest)]
+CLASSES = [QRError, *leaves(QRError)]
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)

@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from tests.support.template import PARAMETERS, RESOURCES, ROOT, read
 
 PAGES = ["architecture.md", "cost.md", "operations.md", "security.md"]
@@ -71,17 +69,3 @@ def test_documented_parameters_exist():
         for name in re.findall(r"`([A-Z]\w+)`", row)
     }
     assert {"LogLevel", "Stage"} <= named <= set(PARAMETERS)
-
-
-def headings(page):
-    """Return the anchors of a page, which its host creates from the headings."""
-    found = re.findall(r"^#+ (.+)$", read(f"docs/{page}"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_has_a_target(page):
-    for target in re.findall(r"\]\(([^)]+)\)", read(f"docs/{page}")):
-        file, _, anchor = target.partition("#")
-        assert (ROOT / "docs" / (file or page)).is_file(), target
-        assert not anchor or anchor in headings(file or page), target

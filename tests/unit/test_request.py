@@ -160,10 +160,17 @@ def test_a_missing_field_is_named(settings):
     assert (error.code, error.fields["field"]) == ("missing_field", "data")
 
 
-@pytest.mark.parametrize("value", ["x" * 10_000, ["x"] * 10_000, 10**1000, "\ud800"])
-def test_a_refusal_quotes_little_of_a_wrong_value(value, settings):
-    error = refusal(body(error_correction=value), settings)
-    assert len(str(error.fields["received"])) <= 70
+@pytest.mark.parametrize("field", ["error_correction", "logo", "dark"])
+@pytest.mark.parametrize("value", ["x" * 10_000, ["x"] * 10_000, 10**1000])
+def test_a_refusal_quotes_little_of_a_wrong_value(field, value, settings):
+    received = refusal(body(**{field: value}), settings).fields["received"]
+    assert len(received) == 64
+    assert received.endswith("…")
+
+
+def test_a_value_that_utf8_cannot_encode_is_quoted_escaped(settings):
+    error = refusal(body(error_correction="\ud800"), settings)
+    assert error.fields["received"] == "\\ud800"
     json.dumps(error.fields).encode()
 
 

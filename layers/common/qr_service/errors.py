@@ -75,11 +75,11 @@ class BadField(BadRequest):
         allowed: str | list[str],
         detail: str = "",
         *,
-        code: str = code,
+        code: str | None = None,
     ) -> None:
-        choices = allowed if isinstance(allowed, str) else ", ".join(allowed)
+        choices = allowed if isinstance(allowed, str) else _or(allowed)
         super().__init__(
-            code,
+            code or self.code,
             detail or f"{field} must be {choices}.",
             field=field,
             received=shown(received),
@@ -93,6 +93,10 @@ def shown(value: Any) -> Any:
         return value if len(text := json.dumps(value)) <= LONGEST_SHOWN else _cut(text)
     text = value if isinstance(value, str) else json.dumps(value)
     return _cut(text.encode(errors="backslashreplace").decode())
+
+
+def _or(choices: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
 
 
 def _cut(text: str) -> str:

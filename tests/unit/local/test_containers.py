@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 from docker.errors import DockerException, ImageNotFound
@@ -54,6 +55,20 @@ def test_a_missing_engine_is_reported_with_what_to_install(monkeypatch):
 def test_without_an_engine_there_is_nothing_to_remove(monkeypatch, tmp_path):
     monkeypatch.setattr(engines.DockerClient, "from_env", broken)
     remove_containers(tmp_path)
+
+
+def test_the_containers_of_one_state_folder_are_removed(monkeypatch, tmp_path):
+    removed = []
+    container = SimpleNamespace(remove=lambda **options: removed.append(options))
+    found = {f"{LABEL}={tmp_path}": [container]}
+    client = SimpleNamespace(
+        containers=SimpleNamespace(list=lambda filters, **_: found[filters["label"]]),
+        ping=lambda: True,
+        close=lambda: None,
+    )
+    monkeypatch.setattr(engines.DockerClient, "from_env", lambda **_: client)
+    remove_containers(tmp_path)
+    assert removed == [{"force": True}]
 
 
 @pytest.mark.parametrize(

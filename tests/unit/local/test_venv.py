@@ -21,6 +21,7 @@ TOOLS = (
     "flock",
     "head",
     "mkdir",
+    "mv",
     "sed",
     "uname",
 )

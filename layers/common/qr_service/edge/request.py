@@ -17,7 +17,7 @@ from qr_service.engine.colours import TRANSPARENT
 from qr_service.engine.logo import LEAST_SIZE, MOST_SIZE, decode
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
 from qr_service.engine.symbol import LEVELS, Level
-from qr_service.errors import LONGEST_SHOWN, BadField, BadRequest, BodyTooLarge, shown
+from qr_service.errors import BadField, BadRequest, BodyTooLarge, shown
 
 MAX_BODY = 128 * 1024  # bytes
 
@@ -121,7 +121,7 @@ def _load(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_number(text: str) -> None:
-    raise BadRequest("invalid_json", f"{text[:LONGEST_SHOWN]} is not a number.")
+    raise BadRequest("invalid_json", f"{shown(text)} is not a number.")
 
 
 def _finite(text: str) -> float:

@@ -1,4 +1,4 @@
 """From text to symbol to image, and back to text.
 
-Pure: no input or output, and no imports from the service except its errors.
+Pure: it does no input or output, and imports only `errors` from the service.
 """

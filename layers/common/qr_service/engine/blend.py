@@ -31,7 +31,7 @@ def picture(symbol: Symbol, style: Style) -> bytes:
     else:
         paper = Image.new("RGB", coverage.size, rgb(style.light))
         result = Image.composite(ink, paper, coverage)
-    if style.logo:
+    if style.logo and logo_side:
         side = logo_side * style.module_size
         logo, (x, y) = fitted(style.logo, side)
         corner = (coverage.width - side) // 2

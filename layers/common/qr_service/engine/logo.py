@@ -1,4 +1,4 @@
-"""Logos with which a code still scans: a calculation of their size.
+"""Logo sizes at which a code still scans.
 
 A logo hides modules. Each module belongs to a codeword, and each codeword to an error
 correction block; one block that cannot be corrected makes the symbol unreadable. A
@@ -28,7 +28,7 @@ MAX_SIDE = 512  # pixels; larger logos are scaled down, no code shows them large
 # Sizes are the logo's side as a fraction of the symbol's.
 LEAST_SIZE = 0.05
 MOST_SIZE = 0.5
-DEFAULT_SIZE = 0.2  # or less, if only less fits
+DEFAULT_SIZE = 0.2  # or less, if 0.2 does not fit
 LEAST_DEFAULT = 5  # modules; the symbol grows rather than show a smaller logo
 MORE_VERSIONS = 10  # by which the symbol may grow to make room
 
@@ -51,9 +51,8 @@ def decode(url: str) -> bytes:
     # As base64 the largest file is a third longer; this leaves room for the URL's head.
     match = _DATA_URL.fullmatch(url) if len(url) < 2 * MAX_BYTES else None
     if not match:
-        raise BadField(
-            "logo", url[:32], "a data URL, data:image/png;base64,... or jpeg"
-        )
+        allowed = "a data URL, data:image/png;base64,... or jpeg"
+        raise BadField("logo", url, allowed)
     try:
         file = base64.b64decode(match[2], validate=True)
     except binascii.Error:
@@ -105,7 +104,7 @@ def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
         raise Unscannable(
             "No logo fits into a code with this much data; shorten the data.",
             field="logo",
-            allowed="a logo with shorter data",
+            allowed="shorter data",
         )
     shown = int(largest * 1000) / 1000
     raise Unscannable(

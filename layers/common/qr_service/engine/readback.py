@@ -94,7 +94,7 @@ def verify(image: Image, data: str, blame: str = "module_size") -> float:
         )
     if reading.quiet_zone < MIN_QUIET_ZONE:
         raise Unscannable(
-            f"The quiet zone has {reading.quiet_zone:.1f} modules, scanners need 2.",
+            f"The quiet zone has {reading.quiet_zone:.1f} modules; scanners need 2.",
             field="border",
         )
     return reading.margin

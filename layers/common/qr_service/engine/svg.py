@@ -33,7 +33,9 @@ def document(symbol: Symbol, style: Style) -> bytes:
     # Strokes run through the middle of their row, so rows have whole numbers.
     top = left - 0.5 if style.shape == "square" else left
     rows, logo_side = make_room(symbol, style)
-    logo = _image(style.logo, modules, logo_side, left, top) if style.logo else ""
+    logo = ""
+    if style.logo and logo_side:
+        logo = _image(style.logo, modules, logo_side, left, top)
     ink = "url(#g)" if style.gradient else _short(style.dark)
     if style.shape == "square":
         path = f'<path stroke="{ink}" d="{_strokes(rows)}"/>'
