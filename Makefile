@@ -53,7 +53,7 @@ logs: ## Follow the logs of servers and functions until Ctrl-C
 
 ##@ Test it
 
-test: ## Run every test that needs neither Docker nor AWS (ARGS='-k name')
+test: ## Run unit, integration and end-to-end tests (ARGS='-k name')
 	@$(IN_VENV) python -m pytest $(if $(ARGS),,--cov) $(IN_PARALLEL) $(ARGS)
 
 acceptance: ## Show the service's promises one by one on the real stack

@@ -39,7 +39,7 @@ WORDS = re.compile(
 TERMS = re.compile(r"dead[- ]letters?|DeadLetter\w*|__enter__", re.IGNORECASE)
 # What shows the words that are not used: the table, old messages, this search.
 QUOTED = {
-    "CONTRIBUTING.md": re.compile(r"^\|.*$", re.MULTILINE),
+    "CONTRIBUTING.md": re.compile(r"^[|>].*$", re.MULTILINE),
     "CHANGELOG.md": re.compile(r"`[^`]+`"),
     "tests/test_plain_english.py": re.compile(r".+", re.DOTALL),
 }

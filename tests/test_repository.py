@@ -225,6 +225,9 @@ ODDITIES = [
 def boundaries(schema: Mapping[str, Any]) -> Iterator[Any]:
     """Yield values on both sides of a field's limits, and all its choices."""
     yield from schema.get("enum", [])
+    for limit in {"minLength", "maxLength"} & schema.keys():
+        length = schema[limit]
+        yield from ("x" * each for each in (length - 1, length, length + 1))
     step = 1 if schema["type"] == "integer" else 0.001
     for limit in {"minimum", "maximum"} & schema.keys():
         value = schema[limit]
@@ -311,7 +314,8 @@ def test_each_field_of_the_model_is_documented():
 def test_the_documented_limits_are_those_of_the_model(name):
     _, kind, default, limits = FIELD_ROWS[name]
     field = FIELDS[name]
-    wanted = {str(field[limit]) for limit in {"minimum", "maximum"} & field.keys()}
+    limits_of_model = {"minimum", "maximum", "minLength", "maxLength"} & field.keys()
+    wanted = {str(field[limit]) for limit in limits_of_model}
     for each in (field, *field.get("properties", {}).values()):
         wanted.update(each.get("enum", []))
     if field["type"] != "string":
@@ -421,7 +425,7 @@ def test_files_named_in_the_architecture_exist():
     named = re.findall(r"`([\w./-]+\.(?:py|md|yaml|sh|sql))`", page)
     new = {  # what the worked changes add
         "functions/manage/app.py",
-        "functions/migrate/migrations/0002_label.sql",
+        "functions/migrate/migrations/0002_language.sql",
         "layers/common/qr_service/management.py",
     }
     missing = {

@@ -220,6 +220,19 @@ def test_missing_rows_are_copied_from_a_restored_instance(
     assert database("SELECT to_regclass('restored_codes')") == [(None,)]
 
 
+def test_copied_rows_have_every_column_of_a_living_code(database):
+    columns = database(
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_name = 'qr_codes'"
+    )
+    without = {"erased_at", "idempotency_key", "request_digest", "answer"}
+    (text,) = statements("Copying rows from a restored instance")
+    (listed,) = re.findall(r"INSERT INTO qr_codes \(([^)]+)\)", text)
+    assert {name for (name,) in columns} - without == {
+        name.strip() for name in listed.split(",")
+    }, "docs/operations.md: the columns of the second INSERT"
+
+
 def test_a_code_is_erased_before_it_expires(functions, database, bucket, servers):
     qr_id = create(functions).body["qr_id"]
     (statement,) = statements("Erasing one code before it expires")

@@ -60,7 +60,7 @@ def _width(symbol: Symbol, style: Style) -> int:
             f"The image would be {width} pixels wide ({modules} modules of "
             f"{style.module_size}); at most {MAX_WIDTH} are allowed.",
         )
-    shaped = style.shape != "square" and style.format == "png"
+    shaped = style.shape != "square" and style.format != "svg"
     if shaped and style.module_size < LEAST_SHAPED:
         raise BadField(
             "module_size",
