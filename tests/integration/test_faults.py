@@ -6,11 +6,14 @@ import signal
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
 import redis
+from qr_service.stores import cache as cache_store
+from qr_service.stores import database as database_store
 from qr_service.stores.table import CodeTable
 
 from local.processes import free_port, wait_until
@@ -116,13 +119,22 @@ def test_a_cached_value_of_another_release_is_a_miss(functions, servers, value):
         assert b"object_key" in cache.get(f"qr:{qr_id}"), "it is overwritten"
 
 
-def test_the_cache_is_used_again_after_a_while(functions, servers, monkeypatch):
+@pytest.fixture
+def frozen(monkeypatch):
+    """Let the environment be frozen: the wall's clock moves on, the monotonic stops."""
+    clock = SimpleNamespace(now=time.time())
+    clocks = SimpleNamespace(time=lambda: clock.now, monotonic=lambda: 1000.0)
+    monkeypatch.setattr(database_store, "time", clocks)
+    monkeypatch.setattr(cache_store, "time", clocks)
+    return clock
+
+
+@pytest.mark.parametrize("seconds", [cache_store.SKIP_SECONDS + 1, -60])
+def test_the_cache_is_used_again_after_a_while(functions, servers, frozen, seconds):
     with killed(servers.valkey):
         assert get_health(functions.retrieve).body["cache"] == "unavailable"
     assert get_health(functions.retrieve).body["cache"] == "unavailable"
-    monkeypatch.setattr(
-        "qr_service.stores.cache.time.monotonic", lambda: time.time() + 1e6
-    )
+    frozen.now += seconds
     assert get_health(functions.retrieve).body["cache"] == "ok"
 
 
@@ -341,9 +353,40 @@ def test_a_refused_insert_leaves_no_object(functions, database, bucket):
     assert bucket.keys() == set()
 
 
-def test_a_connection_idle_for_too_long_is_replaced(functions, database, monkeypatch):
-    connections = "SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'"
-    before = database(connections)
-    monkeypatch.setattr("qr_service.stores.database.IDLE", -1.0)
+CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'"
+
+
+@pytest.mark.parametrize("seconds", [database_store.IDLE + 1, -60])
+def test_a_connection_idle_for_too_long_is_replaced(
+    functions, database, frozen, seconds
+):
     assert get_health(functions.retrieve).status == 200
-    assert set(database(connections)) != set(before)
+    before = set(database(CONNECTIONS))
+    frozen.now += database_store.IDLE / 2
+    assert get_health(functions.retrieve).status == 200
+    assert set(database(CONNECTIONS)) == before
+    frozen.now += seconds
+    assert get_health(functions.retrieve).status == 200
+    assert set(database(CONNECTIONS)) != before
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(1, 503), (60, 200)])
+def test_a_statement_that_times_out_after_an_idle_time_is_sent_once_more(
+    functions, database, frozen, monkeypatch, seconds, status
+):
+    assert get_health(functions.retrieve).status == 200
+    monkeypatch.setattr(database_store, "TIMEOUT", 0.5)
+    monkeypatch.setattr(database_store, "time", ticking(frozen))
+    frozen.now += seconds
+    with ExitStack() as stack:
+        for (pid,) in database(CONNECTIONS):
+            stack.enter_context(suspended(pid))
+        assert get_health(functions.retrieve).status == status
+
+
+def ticking(clock):
+    """Return the clocks of a thawed environment: both move."""
+    start = time.monotonic()
+    return SimpleNamespace(
+        time=lambda: clock.now + time.monotonic() - start, monotonic=time.monotonic
+    )

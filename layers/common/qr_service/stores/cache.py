@@ -38,7 +38,7 @@ class Cache:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: Any = None
-        self._skip_until = 0.0
+        self._failed_at = 0.0
 
     def get(self, qr_id: str) -> Code | None:
         """Return the code or its tombstone.
@@ -70,14 +70,16 @@ class Cache:
 
     def _ask(self, command: Callable[[Any], Result]) -> Result | None:
         """Return the answer to one command; None if the cache fails or is skipped."""
-        if time.monotonic() < self._skip_until:
+        # The wall's clock: the monotonic one may stand still while Lambda freezes the
+        # environment. If it was set back, the cache is tried.
+        if 0 <= time.time() - self._failed_at < SKIP_SECONDS:
             return None
         try:
             if self._client is None:
                 self._client = _connect(self._settings)
             return command(self._client)
         except _FAILURES as error:
-            self._skip_until = time.monotonic() + SKIP_SECONDS
+            self._failed_at = time.time()
             logger.warning("cache skipped", **describe(error))
             return None
 

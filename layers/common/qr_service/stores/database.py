@@ -24,6 +24,9 @@ TIMEOUT = 5.0  # seconds; the role's own statement_timeout is just below
 # without notice while the environment was frozen, and a statement would then wait for
 # TIMEOUT.
 IDLE = 300.0
+# Seconds after which a statement that times out is sent once more, on a new connection:
+# the server may have dropped this one too.
+SUSPECT = 20.0
 # For `connect_with_retries`, in seconds.
 _RETRY_FOR, _PAUSE = 60.0, 3.0
 _LOST = (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError)
@@ -54,6 +57,7 @@ class Database:
         | the server has become read-only          | reconnect, send once more       |
         | the connection is lost after sending     | reconnect, send once more       |
         | no answer within TIMEOUT                 | DatabaseUnavailable             |
+        | the same, after SUSPECT seconds idle     | reconnect, send once more       |
         | refused, and the connection still works  | DatabaseUnavailable             |
         | any other psycopg2.Error, nothing lost   | it is raised                    |
         | any other psycopg2.Error, after a loss   | DatabaseUnavailable             |
@@ -64,7 +68,7 @@ class Database:
         sent = False
         for _ in range(2):
             try:
-                connection = self._connect()
+                connection, idle = self._connect()
             except _LOST as error:
                 logger.warning("database does not answer", **describe(error))
                 raise DatabaseUnavailable(maybe_executed=sent) from None
@@ -81,7 +85,7 @@ class Database:
                 if not connection.closed:  # the server refused and rolled back
                     raise DatabaseUnavailable(maybe_executed=sent) from None
                 sent = True
-                if isinstance(error, TimeoutError):
+                if isinstance(error, TimeoutError) and idle < SUSPECT:
                     break
             except psycopg2.Error as error:
                 if not sent:
@@ -94,7 +98,7 @@ class Database:
     def transaction(self) -> Iterator[Cursor]:
         """Run a transaction that commits at the end of the block, or not at all."""
         self.ping()  # replaces a lost connection before any work is done
-        connection = self._connect()
+        connection, _ = self._connect()
         try:
             connection.autocommit = False
             with connection, connection.cursor() as cursor:
@@ -108,17 +112,24 @@ class Database:
             connection.close()
             raise
 
-    def _connect(self) -> extensions.connection:
-        """Return the connection; a new one if it is closed or was idle for IDLE."""
-        now = time.monotonic()
-        if self._connection is not None and now - self._used_at > IDLE:
+    def _connect(self) -> tuple[extensions.connection, float]:
+        """Return the connection, and for how many seconds it was idle.
+
+        It is a new one if it is closed or was idle for IDLE. The clock is the wall's:
+        the monotonic one may stand still while Lambda freezes the environment.
+        """
+        now = time.time()
+        idle = now - self._used_at
+        # A negative time means that the clock was set back: nothing is known then.
+        if self._connection is not None and not 0 <= idle <= IDLE:
             self._connection.close()
         self._used_at = now
         if self._connection is None or self._connection.closed:
             extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
             self._connection = connect(self._settings)
             self._connection.autocommit = True
-        return self._connection
+            idle = 0.0
+        return self._connection, idle
 
 
 def connect(settings: Settings) -> extensions.connection:
