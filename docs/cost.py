@@ -52,7 +52,7 @@ STORAGE_GB = 20
 PROXY_VCPU = 2
 ALARMS = 11
 METRICS = 7  # in the namespace QRService
-ROUTES = 3
+DETAILED = 2  # methods with metrics of their own
 GENERATE_GB = 1769 / 1024
 RETRIEVE_GB = 512 / 1024
 
@@ -70,7 +70,7 @@ LOG_KB = 1.6  # per request: access log, our line, metrics, three lines of Lambd
 CACHED_KB = 0.3  # per code
 LEAST_CACHED_GB = 0.1  # the minimum that is billed
 ECPU = 1.1  # per request
-ROUTE_METRICS = 5  # of API Gateway, per route: counts, errors, latencies
+ROUTE_METRICS = 5  # of API Gateway, per method: counts, errors, latencies
 MONITORING_GB = 0.3  # logs of enhanced monitoring, per instance
 
 
@@ -111,7 +111,7 @@ def costs(stage: Stage, requests: int) -> dict[str, float]:
     instances = 2 if stage.zones == "Multi-AZ" else 1
     logs_gb = millions * LOG_KB + instances * MONITORING_GB
     kept = price("CloudWatch Logs, kept") * stage.retention_days / 30
-    metrics = METRICS + (ROUTES * ROUTE_METRICS if requests else 0)
+    metrics = METRICS + (DETAILED * ROUTE_METRICS if requests else 0)
     proxy_hours = PROXY_VCPU * HOURS if stage.proxy else 0
     return {
         "RDS instance": price(f"RDS {stage.instance}, {stage.zones}") * HOURS,

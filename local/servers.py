@@ -25,7 +25,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import boto3
 import psycopg2
@@ -398,7 +398,7 @@ class S3(Server):
         super().__init__(folder, port)
         self.objects = self.folder / "objects"
         self.access_key = self.secret_key = ""  # once prepared
-        self.buckets: set[str] = set()
+        self.buckets: dict[str, Sequence[Any]] = {}  # and the CORS rules of each
 
     @property
     def endpoint_url(self) -> str:
@@ -431,8 +431,8 @@ class S3(Server):
     def start(self, seconds: float = 30) -> None:
         """Start it, with the buckets it had: a kill loses those without objects."""
         super().start(seconds)
-        for bucket in self.buckets:
-            self.create_bucket(bucket)
+        for bucket, cors in self.buckets.items():
+            self.create_bucket(bucket, cors)
 
     def client(self) -> "S3Client":
         """Return boto3's client with the rights of the account's root."""
@@ -445,10 +445,13 @@ class S3(Server):
             config=Config(s3={"addressing_style": "path"}),
         )
 
-    def create_bucket(self, bucket: str) -> None:
-        """Create a private bucket unless it exists."""
-        self.buckets |= {bucket}
+    def create_bucket(self, bucket: str, cors: Sequence[Any] = ()) -> None:
+        """Create a private bucket unless it exists; set its CORS rules, if any."""
+        self.buckets = {**self.buckets, bucket: cors}
         client = self.client()
         if bucket not in {found["Name"] for found in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=bucket)
+        if cors:
+            rules: Any = {"CORSRules": list(cors)}
+            client.put_bucket_cors(Bucket=bucket, CORSConfiguration=rules)
         client.close()

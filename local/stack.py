@@ -107,7 +107,7 @@ class Stack:
     def start_stores(self) -> None:
         """Start PostgreSQL, Valkey and S3, and write the functions' environment."""
         _together(*(store.start for store in self.stores))
-        self.s3.create_bucket(BUCKET)
+        self.s3.create_bucket(BUCKET, bucket_cors())
         common = {
             "DATABASE_URL": self.postgresql.url(),
             "DATABASE_AUTH": "password",
@@ -233,6 +233,19 @@ def find_event(function: str, name: str) -> Path:
         names = ", ".join(known)
         raise LocalError(f"No event {name!r} of {function}. There are: {names}.")
     return EVENTS / function / f"{name}.json"
+
+
+def bucket_cors(template: Path = TEMPLATE) -> list[dict[str, Any]]:
+    """Return the CORS rules of the template's bucket, as the API of S3 has them."""
+    bucket = parse_yaml_file(str(template))["Resources"]["QrBucket"]["Properties"]
+    return [
+        {
+            "AllowedOrigins": rule["AllowedOrigins"],
+            "AllowedMethods": rule["AllowedMethods"],
+            "MaxAgeSeconds": rule["MaxAge"],
+        }
+        for rule in bucket["CorsConfiguration"]["CorsRules"]
+    ]
 
 
 def cleanup_interval(template: Path = TEMPLATE) -> float:

@@ -36,7 +36,9 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 # Terms of the field, and names that others gave.
-TERMS = re.compile(r"dead[- ]letters?|DeadLetter\w*|__enter__", re.IGNORECASE)
+TERMS = re.compile(
+    r"dead[- ]letters?|DeadLetter\w*|__enter__|enter_context", re.IGNORECASE
+)
 # What shows the words that are not used: the table, old messages, this search.
 QUOTED = {
     "CONTRIBUTING.md": re.compile(r"^[|>].*$", re.MULTILINE),

@@ -63,11 +63,22 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------------- routes
 
 
+def routes_in(folder: Path) -> set[tuple[str, str]]:
+    """Return method and path of each route that a handler has."""
+    source = (folder / "app.py").read_text()
+    single = re.findall(r'@app\.(get|post)\("(/[^"]*)"\)', source)
+    several = re.findall(r'@app\.route\("(/[^"]*)", method=\[([^\]]*)\]\)', source)
+    return {(method.upper(), path) for method, path in single} | {
+        (method, path)
+        for path, methods in several
+        for method in re.findall(r"[A-Z]+", methods)
+    }
+
+
 @pytest.mark.parametrize(("method", "path", "folder"), ROUTES)
 class TestRoute:
     def test_has_a_handler(self, method, path, folder):
-        source = (folder / "app.py").read_text()
-        assert f'@app.{method.lower()}("{path}")' in source, (
+        assert (method, path) in routes_in(folder), (
             f"template.yaml routes {method} {path} to {folder.name}: add it to app.py"
         )
 
@@ -86,9 +97,7 @@ class TestRoute:
 def test_every_route_of_a_handler_is_in_the_template():
     routed = set()
     for folder in (ROOT / "functions").iterdir():
-        source = (folder / "app.py").read_text()
-        for method, path in re.findall(r'@app\.(\w+)\("(/[^"]*)"\)', source):
-            routed.add((method.upper(), path))
+        routed |= routes_in(folder)
     assert routed == {(method, path) for method, path, _ in ROUTES}, (
         "a handler answers what no event of a function in template.yaml routes to it"
     )

@@ -283,6 +283,27 @@ def test_alarms_and_dashboard_show_metrics_that_exist():
     assert shown <= emitted
 
 
+def test_no_log_has_the_address_of_a_caller():
+    text = read("template.yaml")
+    assert "sourceIp" not in text
+    assert "userAgent" not in text
+
+
+def test_a_versions_description_fits_with_its_longest_values():
+    """AWS allows 256 characters."""
+    longest = {"LogLevel": 7, "CorsAllowOrigin": 128, "Database": 13, "Cache": 13}
+    longest |= {"QrBucket": 63}
+    for name in ("GenerateFunction", "RetrieveFunction"):
+        text = FUNCTIONS[name]["VersionDescription"]["Fn::Sub"]
+        names = re.findall(r"\$\{(\w+)\}", text)
+        lengths = {
+            each: longest.get(each) or len(str(PARAMETERS[each]["MaxValue"]))
+            for each in names
+        }
+        whole = len(re.sub(r"\$\{\w+\}", "", text)) + sum(lengths.values())
+        assert whole <= 256, lengths
+
+
 def test_the_connections_alarm_starts_at_80_percent():
     parameters = RESOURCES["DatabaseParameters"]["Properties"]["Parameters"]
     threshold = ALARMS["DatabaseConnectionsAlarm"]["Threshold"]

@@ -1,6 +1,5 @@
-"""GET /retrieve/{qr_id}: a presigned URL, or a redirect to it; and GET /health."""
+"""GET and HEAD of /retrieve/{qr_id}, a presigned URL or a redirect, and of /health."""
 
-import re
 from functools import cache
 from http import HTTPStatus
 
@@ -25,22 +24,25 @@ def retriever() -> Retriever:
     return Retriever(table, PresignedUrls(settings()), Cache(settings()))
 
 
-@app.get("/retrieve/{qr_id}")
+@app.route("/retrieve/{qr_id}", method=["GET", "HEAD"])
 def retrieve() -> Response[str]:
     """Return 200 with the URL of the image, or 302 to it if an image is requested."""
-    code = retriever().retrieve(app.current_event.path_parameters["qr_id"])
+    event = app.current_event
+    # A redirect of a HEAD leads to a HEAD, which S3 answers only if signed for it.
+    method = event.http_method
+    code = retriever().retrieve(event.path_parameters["qr_id"], method)
     body = {
         "qr_code": code.url,
         "expires_at": timestamp(code.expires_at),
         "url_expires_at": timestamp(code.url_expires_at),
     }
-    if _wants_image(app.current_event):
+    if _wants_image(event):
         headers = {"Vary": "Accept", "Location": code.url}
         return http.respond(HTTPStatus.FOUND, body, headers)
     return http.respond(HTTPStatus.OK, body, {"Vary": "Accept"})
 
 
-@app.get("/health")
+@app.route("/health", method=["GET", "HEAD"])
 def health() -> Response[str]:
     """Return 200 if codes can be retrieved, even if the cache is unavailable."""
     return http.respond(HTTPStatus.OK, retriever().health())
@@ -49,13 +51,7 @@ def health() -> Response[str]:
 def _wants_image(event: APIGatewayProxyEvent) -> bool:
     if event.query_string_parameters.get("redirect") == "1":
         return True
-    accepted = set()
-    for media_range in event.headers.get("Accept", "").lower().split(","):
-        name, _, parameters = media_range.strip().partition(";")
-        if not re.search(r"\bq=0(\.0*)?\s*$", parameters):
-            accepted.add(name.strip())
-    images = any(name.startswith("image/") for name in accepted)
-    return images and "application/json" not in accepted
+    return http.prefers_image(event.headers.get("Accept", ""))
 
 
 handler = http.entrypoint(app)

@@ -161,6 +161,41 @@ def test_a_dry_run_answers_the_same_and_creates_no_code(running):
     assert created.items() >= {k: v for k, v in dry_run.items() if k in created}.items()
 
 
+def test_a_head_has_the_status_and_headers_of_the_get(running):
+    address = f"{running.url}/retrieve/{generate(running)}"
+    for url in (address, f"{running.url}/health"):
+        head = http.call("HEAD", url)
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["Content-Type"] == http.get(url).headers["Content-Type"]
+    redirect = http.call("HEAD", f"{address}?redirect=1&utm_source=mail")
+    assert redirect.status == 302
+    assert http.call("HEAD", redirect.headers["Location"]).status == 200
+
+
+def test_an_image_answers_a_page_of_any_origin(running):
+    url = retrieve(running, generate(running))[2]["qr_code"]
+    assert http.get(url, Origin="null").headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("query", ["dry-run=true", "dry_run=true&dry_run=false"])
+def test_a_mistaken_parameter_stores_no_code(running, query):
+    before = running.query("SELECT count(*) FROM qr_codes")
+    refused = http.post(f"{running.url}/generate?{query}", {"data": DATA})
+    assert refused.status == 400
+    assert running.query("SELECT count(*) FROM qr_codes") == before
+
+
+def test_an_id_in_upper_case_is_the_same_code(running):
+    qr_id = generate(running)
+    assert retrieve(running, qr_id.upper())[0] == 200
+
+
+def test_minutes_whole_floats_and_a_byte_order_mark_are_accepted(running):
+    for hours in ("0.02", "24.0", "1e1"):
+        body = f'\ufeff{{"data": "{DATA}", "expiration_hours": {hours}}}'.encode()
+        assert http.post(f"{running.url}/generate", body).status == 201
+
+
 @pytest.mark.parametrize("cache", ["warm", "cold"])
 def test_an_expired_code_is_410_at_once(running, cache):
     qr_id = generate(running)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 import redis
@@ -14,7 +15,7 @@ from qr_service.config import Settings
 from qr_service.engine.readback import read
 from qr_service.stores.presigned import PresignedUrls
 
-from local.http import get
+from local.http import call, get
 from tests.support.examples import STATUS
 from tests.support.functions import age
 from tests.support.gateway import (
@@ -129,6 +130,10 @@ def test_a_tampered_foreign_or_expired_url_is_refused(functions, database, bucke
         ("image/avif,image/webp,*/*", 302),
         ("text/html,application/xhtml+xml,image/avif,*/*;q=0.8", 302),
         ("image/png, application/json", 200),
+        ("image/png, application/json;q=0.9", 302),
+        ("image/png;q=0.5, application/json;q=0.9", 200),
+        ("image/*;q=0.5, */*;q=0.8", 200),
+        ("image/png;q=high, */*;q=0.1", 200),
         ("application/json", 200),
         ("*/*", 200),
         ("text/html", 200),
@@ -152,9 +157,86 @@ def test_the_query_can_request_a_redirect(functions):
 def test_an_unknown_id_is_404_and_a_malformed_id_is_400(functions):
     never = "00000000-0000-4000-8000-000000000000"
     assert get_retrieve(functions.retrieve, never).status == 404
-    for wrong in (never.replace("0", "A"), f"{never}\n"):
+    for wrong in (never.replace("0", "G"), f"{never}\n"):
         reply = get_retrieve(functions.retrieve, wrong)
         assert (reply.status, reply.body["code"]) == (400, "invalid_id")
+
+
+def test_an_id_may_be_written_in_upper_case(functions):
+    qr_id = create(functions)
+    for _ in range(2):  # from the cache as well
+        assert get_retrieve(functions.retrieve, qr_id.upper()).status == 200
+
+
+def test_an_id_in_upper_case_is_found_without_the_cache(functions, servers):
+    qr_id = create(functions)
+    with redis.Redis(port=servers.valkey.port) as cache:
+        cache.delete(f"qr:{qr_id}")
+    assert get_retrieve(functions.retrieve, qr_id.upper()).status == 200
+
+
+@pytest.mark.parametrize("query", [None, {"redirect": "1"}])
+def test_a_head_has_the_headers_of_the_get_and_no_body(functions, query):
+    qr_id = create(functions)
+    got = get_retrieve(functions.retrieve, qr_id, query=query)
+    head = get_retrieve(functions.retrieve, qr_id, query=query, method="HEAD")
+    assert (head.status, head.body) == (got.status, {})
+    locations = got.headers.pop("location", None), head.headers.pop("location", None)
+    assert head.headers == got.headers
+    if query:
+        assert status_of(locations[0]) == 200
+        assert call("HEAD", locations[1]).status == 200
+        assert call("HEAD", locations[0]).status == 403
+
+
+def test_a_head_of_an_expired_code_is_410(functions, database, servers):
+    qr_id = create(functions)
+    age(database, servers, qr_id, NOW - timedelta(hours=1), cached=True)
+    head = get_retrieve(functions.retrieve, qr_id, method="HEAD")
+    assert (head.status, head.body) == (410, {})
+    assert head.headers["content-type"] == "application/problem+json"
+
+
+def test_a_code_may_live_for_minutes(functions):
+    before = datetime.now(UTC).replace(microsecond=0)
+    body = {"data": "https://example.com", "expiration_hours": 0.05}
+    reply = post_generate(functions.generate, body)
+    expires_at = datetime.fromisoformat(reply.body["expires_at"])
+    life = expires_at - before
+    assert timedelta(seconds=180) <= life <= timedelta(seconds=180 + 30)
+
+
+def test_the_image_expires_in_a_browser_with_its_url(functions):
+    body = get_retrieve(functions.retrieve, create(functions)).body
+    headers = get(body["qr_code"]).headers
+    expires = parsedate_to_datetime(headers["Expires"])
+    assert expires == datetime.fromisoformat(body["url_expires_at"])
+    assert "max-age" not in headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"dry-run": ["true"]}, "dry-run"),
+        ({"dry_run": ["true", "false"]}, "dry_run"),
+        ({"dry_run": ["true"], "x" * 100: ["1"]}, "x" * 63 + "…"),
+    ],
+)
+def test_unknown_and_repeated_parameters_are_refused(functions, database, query, field):
+    request = event("generate/url")
+    request["multiValueQueryStringParameters"] = query
+    request["queryStringParameters"] = {k: v[-1] for k, v in query.items()}
+    answer = functions.generate(request, Context())
+    problem = json.loads(answer["body"])
+    assert (answer["statusCode"], problem["field"]) == (400, field)
+    assert database("SELECT count(*) FROM qr_codes") == [(0,)]
+
+
+def test_retrieve_ignores_parameters_that_links_collect(functions):
+    query = {"utm_source": "mail", "fbclid": "x"}
+    assert (
+        get_retrieve(functions.retrieve, create(functions), query=query).status == 200
+    )
 
 
 @pytest.mark.parametrize("warm", [True, False])
@@ -189,7 +271,7 @@ def test_a_url_expires_with_its_code(functions, database, servers):
     reply = get_retrieve(functions.retrieve, qr_id)
     assert reply.body["url_expires_at"] == reply.body["expires_at"]
     seconds = int(re.search(r"X-Amz-Expires=(\d+)", reply.body["qr_code"])[1])
-    assert 50 <= seconds <= 61
+    assert 50 <= seconds <= 61 + 20  # signed from up to a third of its life before
 
 
 def test_health_reports_the_state_of_the_cache(functions):

@@ -65,9 +65,11 @@ def get_retrieve(
     qr_id: str,
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
 ) -> Reply:
-    """Send GET /retrieve/{qr_id}."""
-    request = event("retrieve/json")
+    """Send GET, or HEAD, of /retrieve/{qr_id}."""
+    request = event("retrieve/json" if method == "GET" else "retrieve/head")
     old = request["pathParameters"]["qr_id"]
     request["pathParameters"]["qr_id"] = qr_id
     request["path"] = request["path"].replace(old, qr_id)
@@ -95,8 +97,9 @@ def _call(
     found = {
         name.lower(): values[-1] for name, values in answer["multiValueHeaders"].items()
     }
-    reply = Reply(answer["statusCode"], found, json.loads(answer["body"]))
-    signed = urlsplit(reply.body.get("qr_code", ""))
+    body = json.loads(answer["body"]) if answer["body"] else {}
+    reply = Reply(answer["statusCode"], found, body)
+    signed = urlsplit(found.get("location", body.get("qr_code", "")))
     transcript.keep_out(*parse_qs(signed.query).get("X-Amz-Signature", []))
     return reply
 

@@ -52,12 +52,8 @@ def test_the_script_assumes_what_the_template_contains():
     assert FUNCTIONS["RetrieveFunction"].get("MemorySize", memory) / 1024 == (
         cost.RETRIEVE_GB
     )
-    events = [
-        event
-        for function in FUNCTIONS.values()
-        for event in function.get("Events", {}).values()
-    ]
-    assert sum(event["Type"] == "Api" for event in events) == cost.ROUTES
+    settings = RESOURCES["Api"]["Properties"]["MethodSettings"]
+    assert sum(each.get("MetricsEnabled", False) for each in settings) == cost.DETAILED
 
 
 def test_the_script_counts_all_metrics_of_the_service():

@@ -107,7 +107,8 @@ def test_a_refusal_of_a_body_says_what_is_wrong_and_where(raw, detail, settings)
         ({"data": "\ud800"}, "out_of_range", "data"),
         ({"expiration_hours": "24"}, "invalid_type", "expiration_hours"),
         ({"expiration_hours": True}, "invalid_type", "expiration_hours"),
-        ({"expiration_hours": 1.0}, "invalid_type", "expiration_hours"),
+        ({"expiration_hours": 0.019}, "out_of_range", "expiration_hours"),
+        ({"expiration_hours": 8760.001}, "out_of_range", "expiration_hours"),
         ({"expiration_hours": None}, "invalid_type", "expiration_hours"),
         ({"expiration_hours": 0}, "out_of_range", "expiration_hours"),
         ({"expiration_hours": 8761}, "out_of_range", "expiration_hours"),
@@ -153,6 +154,23 @@ def test_a_wrong_field_is_named_with_what_is_allowed(fields, code, field, settin
     assert (error.code, error.fields["field"]) == (code, field)
     assert error.fields["allowed"]
     assert field in error.detail
+
+
+@pytest.mark.parametrize("hours", ["24", "24.0", "2.4e1", "240E-1"])
+def test_whole_hours_are_the_same_however_they_are_written(hours, settings):
+    request = parse(f'{{"data": "x", "expiration_hours": {hours}}}'.encode(), settings)
+    assert request.expiration_hours == 24
+    assert request.digest == parse(body(expiration_hours=24), settings).digest
+
+
+def test_hours_may_have_fractions(settings):
+    request = parse(body(expiration_hours=0.02), settings)
+    assert request.expiration_hours == 0.02
+    assert request.digest != parse(body(expiration_hours=0.03), settings).digest
+
+
+def test_a_byte_order_mark_is_ignored(settings):
+    assert parse(b"\xef\xbb\xbf" + body(), settings) == parse(body(), settings)
 
 
 def test_a_missing_field_is_named(settings):

@@ -21,16 +21,17 @@ def is_expired(expires_at: datetime, now: datetime) -> bool:
 
 
 def check_qr_id(text: str) -> str:
-    """Return the id if it is a UUID in canonical form; raises BadRequest."""
-    if not _QR_ID.fullmatch(text):
+    """Return the id, a UUID, in lower case; raises BadRequest."""
+    qr_id = text.lower()
+    if not _QR_ID.fullmatch(qr_id):
         raise BadField(
             "qr_id",
             text,
             "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
-            "The id of a code is a UUID of 36 lower-case characters.",
+            "The id of a code is a UUID of 36 characters.",
             code="invalid_id",
         )
-    return text
+    return qr_id
 
 
 @dataclass(frozen=True, slots=True)

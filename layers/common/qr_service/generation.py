@@ -156,7 +156,7 @@ def _record(
     now = datetime.now(UTC)
     qr_id = str(uuid4())
     life = timedelta(hours=request.expiration_hours)
-    expires_at = now.replace(microsecond=0) + life
+    expires_at = (now + life).replace(microsecond=0)
     options = asdict(proof.style)
     del options["logo"]  # the image contains it; a second copy has no use
     return Record(

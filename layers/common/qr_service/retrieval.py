@@ -35,17 +35,16 @@ class Retriever:
     urls: PresignedUrls
     cache: Cache
 
-    def retrieve(self, qr_id: str) -> Retrieved:
-        """Return a presigned URL of the image.
+    def retrieve(self, qr_id: str, method: str = "GET") -> Retrieved:
+        """Return a presigned URL of the image, for requests with this method.
 
         Raises BadRequest, NotFound, Expired and DatabaseUnavailable.
         """
-        check_qr_id(qr_id)
-        code = self._find(qr_id)
+        code = self._find(check_qr_id(qr_id))
         now = datetime.now(UTC)
         if code.is_expired(now):
             raise Expired(code.expires_at)
-        url, url_expires_at = self.urls.of_image(code, now)
+        url, url_expires_at = self.urls.of_image(code, now, method)
         return Retrieved(url, url_expires_at, code.expires_at)
 
     def health(self) -> dict[str, str]:

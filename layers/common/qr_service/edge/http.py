@@ -6,8 +6,9 @@ Lambda handler with log context, metrics, CORS headers and one log line per requ
 
 import base64
 import json
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -19,11 +20,12 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from qr_service.config import settings
-from qr_service.errors import BadField, BadRequest, NotFound, QRError
+from qr_service.errors import BadField, BadRequest, NotFound, QRError, shown
 from qr_service.telemetry import describe, frames, logger, metrics
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
+_WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 _EXPOSED_HEADERS = "Location, Retry-After, Idempotency-Replayed"
 
 
@@ -93,11 +95,49 @@ def body_of(event: APIGatewayProxyEvent) -> bytes:
 
 
 def flag_of(event: APIGatewayProxyEvent, name: str) -> bool:
-    """Return a query parameter, `true` or `false` (the default); raises BadRequest."""
-    value = event.query_string_parameters.get(name, "false")
-    if value not in {"true", "false"}:
-        raise BadField(name, value, ["true", "false"])
-    return value == "true"
+    """Return the only query parameter of a route, `true` or `false` (the default).
+
+    Raises BadRequest for another value or parameter, and if it is repeated.
+    """
+    given = event.resolved_query_string_parameters
+    for other in sorted(given.keys() - {name}):
+        raise BadRequest(
+            "unknown_field",
+            f"{shown(other)} is not a query parameter of this request.",
+            field=shown(other),
+            allowed=[name],
+        )
+    values = given.get(name, ["false"])
+    if len(values) > 1 or values[0] not in {"true", "false"}:
+        raise BadField(name, ", ".join(values), ["true", "false"])
+    return values == ["true"]
+
+
+def prefers_image(accept: str) -> bool:
+    """Return whether an Accept header prefers an image to JSON (RFC 9110, 12.5.1).
+
+    An image type that is named is preferred to JSON that only a wildcard allows.
+    """
+    weights = dict(_weights(accept))
+    images = [weights[name] for name in weights if name.startswith("image/")]
+    image = max(images, default=0)
+    if "application/json" in weights:
+        return image > weights["application/json"]
+    wildcard = max(weights.get("application/*", 0), weights.get("*/*", 0))
+    return image > 0 and image >= wildcard
+
+
+def _weights(accept: str) -> Iterator[tuple[str, float]]:
+    """Yield the media ranges of an Accept header with their weights, 0..1."""
+    for media_range in accept.lower().split(","):
+        name, *parameters = media_range.split(";")
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                valid = _WEIGHT.fullmatch(value.strip())
+                weight = float(value) if valid else 0.0
+        yield name.strip(), weight
 
 
 def link_to(event: APIGatewayProxyEvent, path: str) -> str:
@@ -124,6 +164,8 @@ def entrypoint(app: APIGatewayRestResolver) -> Handler:
         # The id in problem documents and in the gateway's access log.
         logger.append_keys(request_id=event["requestContext"]["requestId"])
         response = app.resolve(event, context)
+        if event["httpMethod"] == "HEAD":
+            response["body"] = ""
         headers = response["multiValueHeaders"]
         headers["Access-Control-Allow-Origin"] = [origin]
         headers["Access-Control-Expose-Headers"] = [_EXPOSED_HEADERS]

@@ -20,6 +20,7 @@ from qr_service.engine.symbol import LEVELS, Level
 from qr_service.errors import BadField, BadRequest, BodyTooLarge, shown
 
 MAX_BODY = 128 * 1024  # bytes
+LEAST_HOURS = 0.02  # 72 seconds
 
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
@@ -32,7 +33,7 @@ class GenerateRequest:
     """A request within all limits; different bodies have different digests."""
 
     data: str
-    expiration_hours: int
+    expiration_hours: float
     error_correction: Level
     style: Style
     digest: bytes
@@ -49,10 +50,10 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
     read = FieldReader(fields)
     request = GenerateRequest(
         data=read.text("data"),
-        expiration_hours=read.integer(
+        expiration_hours=read.number(
             "expiration_hours",
             settings.default_expiration_hours,
-            1,
+            LEAST_HOURS,
             settings.max_expiration_hours,
         ),
         error_correction=read.choice("error_correction", "M", LEVELS),
@@ -92,7 +93,13 @@ def check_idempotency_key(key: str) -> str:
 
 
 def _digest(fields: dict[str, Any]) -> bytes:
-    """Return the SHA-256 of the body; white space and field order do not matter."""
+    """Return the SHA-256 of the body; white space and field order do not matter.
+
+    Nor does it matter whether a whole number of hours is written as 24, 24.0 or 2.4e1.
+    """
+    hours = fields.get("expiration_hours")
+    if isinstance(hours, float) and hours.is_integer():
+        fields = {**fields, "expiration_hours": int(hours)}
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).digest()
 
@@ -100,7 +107,7 @@ def _digest(fields: dict[str, Any]) -> bytes:
 def _load(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(
-            body.decode(),
+            body.decode("utf-8-sig"),  # without a byte order mark
             parse_constant=_refuse_number,
             parse_float=_finite,
             object_pairs_hook=_refuse_duplicates,
@@ -182,6 +189,10 @@ class FieldReader:
             raise BadField(name, value, allowed)
         return value
 
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        """Return a number from `least` to `most`."""
+        return _number(name, self._get(name, default), least, most)
+
     def choice(self, name: str, default: Choice, choices: tuple[Choice, ...]) -> Choice:
         """Return one of the `choices`."""
         value = self._get(name, default)
@@ -240,14 +251,9 @@ class FieldReader:
         value = self._get(name, None)
         if name not in self._fields:
             return None
-        allowed = f"{least}..{most}"
         if goes_with not in self._fields:
             raise BadField(name, value, f"given together with {goes_with}")
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise _wrong_type(name, value, f"a number {allowed}")
-        if not least <= value <= most:
-            raise BadField(name, value, allowed)
-        return float(value)
+        return float(_number(name, value, least, most))
 
     def refuse_unknown(self) -> None:
         """Raise BadRequest if there is a field that was not read."""
@@ -260,6 +266,15 @@ class FieldReader:
                 field=name,
                 allowed=self._known,
             )
+
+
+def _number(name: str, value: Any, least: float, most: float) -> float:
+    allowed = f"{least}..{most}"
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _wrong_type(name, value, f"a number {allowed}")
+    if not least <= value <= most:
+        raise BadField(name, value, allowed)
+    return value
 
 
 def _wrong_type(name: str, value: Any, allowed: str | list[str]) -> BadField:

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import urlsplit
 
 from qr_service.codes import Code
 from qr_service.config import Settings
 from qr_service.stores.sigv4 import Credentials, presign
+
+MAX_STEADY = 300  # seconds for which the URL of a code stays the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +20,31 @@ class PresignedUrls:
 
     settings: Settings
 
-    def of_image(self, code: Code, now: datetime) -> tuple[str, datetime]:
-        """Return a GET URL and when it expires, which is never later than the code.
+    def of_image(
+        self, code: Code, now: datetime, method: str = "GET"
+    ) -> tuple[str, datetime]:
+        """Return a URL and when it expires, which is never later than the code.
 
-        `code` must not have expired at `now`.
+        Signed with the same credentials, it stays the same for a third of its life, at
+        most MAX_STEADY, so a browser finds the image in its cache, where the image
+        expires with the URL. `code` must not have expired at `now`.
         """
-        start = now.replace(microsecond=0)
+        left = int((code.expires_at - now.replace(microsecond=0)).total_seconds())
+        steady = max(1, min(MAX_STEADY, min(self.settings.url_ttl_seconds, left) // 3))
+        start = datetime.fromtimestamp(int(now.timestamp()) // steady * steady, UTC)
         life = int((code.expires_at - start).total_seconds())
         seconds = min(self.settings.url_ttl_seconds, life)
+        expires_at = start + timedelta(seconds=seconds)
         name = code.object_key.rpartition("/")[2]
         answer = {
-            "response-cache-control": f"private, max-age={seconds}, immutable",
+            "response-cache-control": "private, immutable",
             "response-content-disposition": f'inline; filename="{name}"',
             "response-content-type": code.content_type,
+            # Not max-age, which would count from the download.
+            "response-expires": format_datetime(expires_at, usegmt=True),
         }
-        url = self.sign("GET", code.object_key, start, seconds, answer)
-        return url, start + timedelta(seconds=seconds)
+        url = self.sign(method, code.object_key, start, seconds, answer)
+        return url, expires_at
 
     def sign(
         self,
