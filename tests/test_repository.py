@@ -23,6 +23,7 @@ from qr_service.errors import BadRequest
 
 from tests.support import tables
 from tests.support.environment import ENVIRONMENT
+from tests.support.examples import STATUS
 from tests.support.template import (
     FUNCTIONS,
     PARAMETERS,
@@ -111,6 +112,15 @@ def test_every_function_has_a_folder_and_events():
         )
     for folder in folders:
         assert events_of(ROOT / "functions" / folder), f"events/{folder}/ is empty"
+
+
+def test_every_http_event_has_an_expected_status():
+    events = {
+        f"{file.parent.name}/{file.stem}"
+        for file in (ROOT / "events").rglob("*.json")
+        if "httpMethod" in json.loads(file.read_text())
+    }
+    assert events == set(STATUS), "events/ (left), and tests/support/examples.py"
 
 
 def test_api_events_are_consistent():
@@ -276,7 +286,7 @@ def test_a_choice_is_in_the_model_and_documented(name):
     field, _, member = name.partition(".")
     schema = FIELDS[field]["properties"][member] if member else FIELDS[field]
     assert schema["enum"] == list(CHOICES[name]), (
-        f"{name}: GenerateRequest in template.yaml (left) and engine/style.py"
+        f"{name}: GenerateRequest in template.yaml (left) and the code's choices"
     )
     row = words(" ".join(FIELD_ROWS[field]))
     assert set(CHOICES[name]) <= row, f"docs/api.md: the row of {field}"
