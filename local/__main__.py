@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,8 +26,16 @@ DATA = '{"data":"https://example.com","expiration_hours":24}'
 def run(state: Path, port: int, api: type[API] = API) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; a second one ends without waiting."""
     began = time.monotonic()
+    interrupted = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        # Python loses an exception that is raised within a finalizer, so what was
+        # requested is also remembered, and `supervise` looks.
+        interrupted.set()
+        raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, interrupt)
     with holding(state):
         if port and free_port(port) != port:
             other = f"Choose another: make {api.target} PORT={port + 1}"
@@ -37,10 +46,12 @@ def run(state: Path, port: int, api: type[API] = API) -> None:
             stack.start(lambda what: say(f"{time.monotonic() - began:5.1f} s  {what}"))
             print(f"Serving {stack.url}  (Ctrl-C stops it; logs: {stack.logs})")
             print(f"Try: curl -X POST {stack.url}/generate -d '{DATA}'", flush=True)
-            supervise(stack)
+            supervise(stack, interrupted.is_set)
         except KeyboardInterrupt:
-            say("Stopping ...")
+            pass
         finally:
+            if interrupted.is_set():
+                say("Stopping ...")
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 # The kernel ends the children together with us.
                 signal.signal(number, lambda *_: os._exit(130))

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from local.processes import LocalError, end
 from local.servers import Server
@@ -79,12 +80,12 @@ class Schedule:
             end(self.run, signal.SIGTERM, 5)
 
 
-def supervise(stack: Stack) -> None:
-    """Watch over a started stack until KeyboardInterrupt."""
+def supervise(stack: Stack, interrupted: Callable[[], bool]) -> None:
+    """Watch over a started stack until KeyboardInterrupt, or until `interrupted()`."""
     watches = [Watch(server) for server in stack.servers]
     schedule = Schedule(stack)
     try:
-        while True:
+        while not interrupted():
             restarted = [watch.look() for watch in watches]
             if any(restarted):
                 stack.record(stack.url)
