@@ -11,9 +11,10 @@ import pytest
 
 from local.project import ROOT
 
-# Not ours, or not text; the tree may be a copy without a git repository.
+# Not ours, or not text; the tree may be a copy without a git repository, and somebody's
+# home with a cache in it.
 LEFT_OUT = re.compile(
-    r"\.(git|venv|aws-sam|local|hypothesis|\w+_cache)/|.*__pycache__/|\.coverage.*"
+    r"\.(?!github/|ci/|checkov\.yaml$|gitignore$|python-version$)|.*__pycache__/"
     r"|requirements/.*\.txt|docs/(pictures/|bench\.)|coverage\.xml|.*\.(pem|png|svg)$"
 )
 
