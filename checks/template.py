@@ -106,7 +106,7 @@ def cfn_lint(translated: dict[str, Any]) -> list[str]:
 
 
 def as_prod(template: dict[str, Any]) -> dict[str, Any]:
-    """Return the template with all optional resources, and as stage `prod` has it.
+    """Return the template with all optional resources, and as in production.
 
     checkov would leave out resources whose condition is false by default, and treats
     an `Fn::If` as an unknown value.
@@ -123,13 +123,13 @@ def as_prod(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def decided(node: Any) -> Any:
-    """Return a part of the template with each `!If [IsProd, ...]` resolved."""
+    """Return a part of the template with each `!If [IsProduction, ...]` resolved."""
     if isinstance(node, list):
         return [decided(each) for each in node]
     if not isinstance(node, dict):
         return node
     condition = node.get("Fn::If")
-    if condition and condition[0] == "IsProd":
+    if condition and condition[0] == "IsProduction":
         return decided(condition[1])
     return {key: decided(value) for key, value in node.items()}
 

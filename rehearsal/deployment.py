@@ -21,7 +21,7 @@ from local.project import ROOT, architecture
 from rehearsal.servers import REGION, Certificate, Emulator
 
 STACK = "qr-rehearsal"
-STAGE = "prod"  # has all resources of the other stages, and RDS Proxy
+STAGE = "prod"
 
 
 class Deployment:
@@ -114,6 +114,9 @@ class Deployment:
         given = {
             "Architecture": architecture(),
             "Stage": STAGE,
+            # A production stage has all resources of the others, and RDS Proxy.
+            "Production": "true",
+            "AlarmEmail": "operator@example.com",
             "Rollout": "Canary10Percent5Minutes",
             **parameters,
         }

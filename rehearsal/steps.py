@@ -38,6 +38,11 @@ FIRST_URL_SECONDS, LATER_URL_SECONDS = 5, 600
 POSTS_AT_ONCE, POSTS_A_SECOND = 5, 2
 LIMITS = {"GenerateBurstLimit": POSTS_AT_ONCE, "GenerateRateLimit": POSTS_A_SECOND}
 SCHEDULE = {"CleanupSchedule": "rate(1 minute)"}
+# Of each deployment after the first.
+LATER: dict[str, str | int] = {
+    "UrlTtlSeconds": LATER_URL_SECONDS,
+    "ProtectDatabase": "true",
+}
 FUNCTIONS = ("Generate", "Retrieve", "Cleanup", "Migrate")
 # Static secrets, recognized by their name or by their value.
 SECRET_NAME = re.compile(r"password|secret|token|private|credential", re.IGNORECASE)
@@ -261,9 +266,7 @@ class Rehearsal:
         """An update changes UrlTtlSeconds while codes are served (sam deploy)."""
         code = self.create()
         with self.served_meanwhile(f"/retrieve/{code}"):
-            self.deployment.deploy(
-                UrlTtlSeconds=LATER_URL_SECONDS, **LIMITS, **SCHEDULE
-            )
+            self.deployment.deploy(**LATER, **LIMITS, **SCHEDULE)
         answer = self.call("GET", f"/retrieve/{code}")
         expect(answer, 200)
         life = moment(answer.json["url_expires_at"]) - time.time()
@@ -274,7 +277,7 @@ class Rehearsal:
         before = self.layers("live")
         code = self.deployment.build / "CommonLayer" / "python" / "qr_service"
         (code / "release.txt").write_text("a change")
-        self.deployment.deploy(UrlTtlSeconds=LATER_URL_SECONDS, **LIMITS, **SCHEDULE)
+        self.deployment.deploy(**LATER, **LIMITS, **SCHEDULE)
         check(
             self.layers("live") == self.layers("$LATEST"),
             "The alias runs the old version.",

@@ -103,6 +103,41 @@ def test_the_bucket_requires_tls():
     assert objects == {"Fn::Sub": "${QrBucket.Arn}/*"}
 
 
+# --------------------------------------------------------------------- production
+
+
+def test_what_production_requires():
+    """CloudFormation checks these rules before it creates anything."""
+    required = {
+        (str(rule["RuleCondition"]["Fn::Equals"]), str(assertion["Assert"]))
+        for rule in TEMPLATE["Rules"].values()
+        if "Fn::Equals" in rule["RuleCondition"]
+        for assertion in rule["Assertions"]
+    }
+    an_address = {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]}
+    production = {"Fn::Equals": [{"Ref": "Production"}, "true"]}
+    assert required == {
+        ("[{'Ref': 'Production'}, 'true']", str(an_address)),
+        ("[{'Ref': 'Stage'}, 'prod']", str(production)),
+    }
+
+
+def test_the_name_of_the_stage_decides_nothing():
+    """Two production stages can live in one account and region."""
+    assert not [
+        name
+        for name in TEMPLATE["Conditions"]
+        if "Stage" in str(TEMPLATE["Conditions"][name])
+    ]
+
+
+def test_a_first_deployment_that_fails_can_be_deleted():
+    database = RESOURCES["Database"]["Properties"]
+    assert database["DeletionProtection"] == {"Ref": "ProtectDatabase"}
+    assert PARAMETERS["ProtectDatabase"]["Default"] == "false"
+    assert "ProtectDatabase" not in read("samconfig.toml")
+
+
 # ------------------------------------------------------------------------- rights
 
 
@@ -134,10 +169,10 @@ def test_no_function_may_access_a_resource_of_another_stack():
 
 
 def test_functions_may_connect_to_the_database_of_their_url():
-    """Check the instance; `make rehearse` proves it for the proxy in `prod`."""
+    """Check the instance; `make rehearse` proves it for the proxy in production."""
     environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     stage, _, address = environment["DATABASE_URL"]["Fn::Sub"][1]["Host"]["Fn::If"]
-    assert (stage, set(names_in(address))) == ("IsProd", {"Database"})
+    assert (stage, set(names_in(address))) == ("IsProduction", {"Database"})
     for name in ("GenerateFunction", "RetrieveFunction", "CleanupFunction"):
         (allowed,) = (
             statement["Resource"]["Fn::Sub"]
@@ -146,7 +181,7 @@ def test_functions_may_connect_to_the_database_of_their_url():
             if statement["Action"] == "rds-db:connect"
         )
         stage, _, database = allowed[1]["Id"]["Fn::If"]
-        assert (stage, database) == ("IsProd", {"Fn::GetAtt": DBI_RESOURCE_ID})
+        assert (stage, database) == ("IsProduction", {"Fn::GetAtt": DBI_RESOURCE_ID})
 
 
 def test_no_trace_contains_the_id_of_a_code():

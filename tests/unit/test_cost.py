@@ -43,8 +43,8 @@ def test_the_cost_of_a_million_requests_follows_from_the_prices():
 def test_the_script_assumes_what_the_template_contains():
     database = RESOURCES["Database"]["Properties"]
     assert int(database["AllocatedStorage"]) == cost.STORAGE_GB
-    assert database["MultiAZ"] == {"Fn::If": ["IsProd", True, False]}
-    assert RESOURCES["DatabaseProxy"]["Condition"] == "IsProd"
+    assert database["MultiAZ"] == {"Fn::If": ["IsProduction", True, False]}
+    assert RESOURCES["DatabaseProxy"]["Condition"] == "IsProduction"
     assert len(of_type("AWS::CloudWatch::Alarm")) == cost.ALARMS
     assert len(of_type("AWS::CloudWatch::Dashboard")) == 1
     memory = TEMPLATE["Globals"]["Function"]["MemorySize"]
@@ -70,7 +70,8 @@ def test_the_script_assumes_the_parameters_of_each_stage(stage):
     default = PARAMETERS["DatabaseInstanceClass"]["Default"]
     assert overrides.get("DatabaseInstanceClass", default) == stage.instance
     assert int(overrides["LogRetentionDays"]) == stage.retention_days
-    assert (overrides["Stage"] == "prod") == stage.proxy == (stage.zones == "Multi-AZ")
+    production = overrides.get("Production", PARAMETERS["Production"]["Default"])
+    assert (production == "true") == stage.proxy == (stage.zones == "Multi-AZ")
 
 
 def test_the_readme_contains_the_summary():

@@ -151,7 +151,7 @@ def test_checkov_gets_the_template_of_prod_with_all_optional_resources():
         "Condition": "Optional",
         "Metadata": {"checkov": {"skip": []}},
         "Properties": {
-            "MultiAZ": {"Fn::If": ["IsProd", True, False]},
+            "MultiAZ": {"Fn::If": ["IsProduction", True, False]},
             "Port": [{"Fn::If": ["Other", 1, 2]}],
         },
     }
