@@ -50,8 +50,9 @@ PRICES = {
 # What the template creates; the test compares the two.
 STORAGE_GB = 20
 PROXY_VCPU = 2
-ALARMS = 11
+ALARMS = 15  # metrics that alarms watch; each is billed
 METRICS = 7  # in the namespace QRService
+FILTERED = 2  # metrics that are counted in logs
 DETAILED = 2  # methods with metrics of their own
 GENERATE_GB = 1769 / 1024
 RETRIEVE_GB = 512 / 1024
@@ -111,7 +112,7 @@ def costs(stage: Stage, requests: int) -> dict[str, float]:
     instances = 2 if stage.zones == "Multi-AZ" else 1
     logs_gb = millions * LOG_KB + instances * MONITORING_GB
     kept = price("CloudWatch Logs, kept") * stage.retention_days / 30
-    metrics = METRICS + (DETAILED * ROUTE_METRICS if requests else 0)
+    metrics = METRICS + FILTERED + (DETAILED * ROUTE_METRICS if requests else 0)
     proxy_hours = PROXY_VCPU * HOURS if stage.proxy else 0
     return {
         "RDS instance": price(f"RDS {stage.instance}, {stage.zones}") * HOURS,

@@ -117,7 +117,7 @@ class Deployment:
             # A production stage has all resources of the others, and RDS Proxy.
             "Production": "true",
             "AlarmEmail": "operator@example.com",
-            "Rollout": "Canary10Percent5Minutes",
+            "Rollout": "Canary10Percent10Minutes",
             **parameters,
         }
         command = ["deploy", "--template-file", str(self.build / "template.yaml")]

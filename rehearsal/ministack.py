@@ -219,6 +219,23 @@ def accept_deletion(_physical_id: str, _properties: Properties) -> None:
     """Accept a deletion: the resource is only a name, or ends with the rehearsal."""
 
 
+# ---------------------------------------------------------------------------- alarms
+
+_alarm_record = provisioners._cw_metric_alarm_record
+
+
+def alarm_record(name: str, properties: Properties) -> Any:
+    """Return an alarm's record; one with metric math records its first metric only."""
+    if metrics := properties.get("Metrics"):
+        results = [each["Id"] for each in metrics if each.get("ReturnData", True)]
+        if len(results) != 1:
+            raise ValueError(f"Not one metric of the alarm returns data: {results}")
+        stat = next(each["MetricStat"] for each in metrics if "MetricStat" in each)
+        properties = {**properties, **stat["Metric"], "Period": stat["Period"]}
+        del properties["Metrics"]
+    return _alarm_record(name, properties)
+
+
 # ------------------------------------------------------------------------------- api
 
 _create_api = HANDLERS["AWS::ApiGateway::RestApi"]["create"]
@@ -309,6 +326,7 @@ def main() -> None:
     HANDLERS["AWS::ApiGateway::RestApi"]["create"] = create_api
     provisioners._apigw_rest_api_create = create_api  # an update may call it as well
     provisioners._apigw_method_settings = method_settings
+    provisioners._cw_metric_alarm_record = alarm_record
     cloudformation.handle_request = handle_request
     custom_resource.invoke_custom_resource = invoke_custom_resource
     sts.register_session = register_session

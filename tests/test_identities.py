@@ -30,6 +30,8 @@ TYPES = {
     "DatabaseSubnets": "AWS::RDS::DBSubnetGroup",
     "DatabaseParameters": "AWS::RDS::DBParameterGroup",
     "DatabaseLogs": "AWS::Logs::LogGroup",
+    "DatabaseLoginLogs": "AWS::Logs::LogGroup",
+    "DatabaseLoginErrors": "AWS::Logs::MetricFilter",
     "DatabaseMonitoringRole": "AWS::IAM::Role",
     "Database": "AWS::RDS::DBInstance",
     "DatabaseProxyRole": "AWS::IAM::Role",
@@ -43,6 +45,7 @@ TYPES = {
     "CommonLayer": "AWS::Serverless::LayerVersion",
     "DependenciesLayer": "AWS::Serverless::LayerVersion",
     "ApiLogs": "AWS::Logs::LogGroup",
+    "ApiThrottled": "AWS::Logs::MetricFilter",
     "ApiGatewayLogRole": "AWS::IAM::Role",
     "ApiGatewayAccount": "AWS::ApiGateway::Account",
     "Api": "AWS::Serverless::Api",
@@ -68,11 +71,11 @@ TYPES = {
     "RetrieveLatencyAlarm": "AWS::CloudWatch::Alarm",
     "GenerateErrorsAlarm": "AWS::CloudWatch::Alarm",
     "RetrieveErrorsAlarm": "AWS::CloudWatch::Alarm",
-    "CleanupErrorsAlarm": "AWS::CloudWatch::Alarm",
     "CleanupFailuresAlarm": "AWS::CloudWatch::Alarm",
     "CleanupMissingAlarm": "AWS::CloudWatch::Alarm",
     "CleanupBehindAlarm": "AWS::CloudWatch::Alarm",
     "DatabaseStorageAlarm": "AWS::CloudWatch::Alarm",
+    "DatabaseMemoryAlarm": "AWS::CloudWatch::Alarm",
     "DatabaseConnectionsAlarm": "AWS::CloudWatch::Alarm",
     "Dashboard": "AWS::CloudWatch::Dashboard",
     "Budget": "AWS::Budgets::Budget",
@@ -99,13 +102,20 @@ CREATE_ONLY = {
 }
 STACK_ID = {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}
 SUFFIX = {"Suffix": {"Fn::Select": [0, {"Fn::Split": ["-", STACK_ID]}]}}
+# A snapshot brings its own, and only a new stack can begin with one.
+FROM_SNAPSHOT = ["RestoresSnapshot", {"Ref": "AWS::NoValue"}]
 NAMES = {
     "DatabaseLogs.LogGroupName": {
         "Fn::Sub": ["/aws/rds/instance/qr-${Suffix}/postgresql", SUFFIX]
     },
+    "DatabaseLoginLogs.LogGroupName": {
+        "Fn::Sub": ["/aws/rds/instance/qr-${Suffix}/iam-db-auth-error", SUFFIX]
+    },
+    "DatabaseLoginErrors.LogGroupName": {"Ref": "DatabaseLoginLogs"},
+    "ApiThrottled.LogGroupName": {"Ref": "ApiLogs"},
     "Database.DBInstanceIdentifier": {"Fn::Sub": ["qr-${Suffix}", SUFFIX]},
-    "Database.DBName": "qrcodes",
-    "Database.MasterUsername": "qr_admin",
+    "Database.DBName": {"Fn::If": [*FROM_SNAPSHOT, "qrcodes"]},
+    "Database.MasterUsername": {"Fn::If": [*FROM_SNAPSHOT, "qr_admin"]},
     "DatabaseProxy.DBProxyName": {"Ref": "Database"},
     "DatabaseProxyTargets.DBProxyName": {"Ref": "DatabaseProxy"},
     "CacheUser.UserId": {"Fn::Sub": ["qr-${Suffix}", SUFFIX]},

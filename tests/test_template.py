@@ -1,6 +1,7 @@
 """The promises of the template: rights, limits, versions, alarms."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.template import (
     read,
 )
 
+SAMCONFIG = tomllib.loads(read("samconfig.toml"))
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 DBI_RESOURCE_ID = ["Database", "DbiResourceId"]
 
@@ -186,7 +188,8 @@ def test_functions_may_connect_to_the_database_of_their_url():
 
 def test_no_trace_contains_the_id_of_a_code():
     assert RESOURCES["Api"]["Properties"]["TracingEnabled"] is False
-    assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
+    assert TEMPLATE["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
+    assert PARAMETERS["Tracing"]["AllowedValues"] == ["Active", "PassThrough"]
 
 
 def test_only_generate_needs_an_api_key():
@@ -226,11 +229,70 @@ def test_the_database_keeps_payloads_out_of_its_log():
     assert RESOURCES["Database"]["Properties"]["EnablePerformanceInsights"] is False
 
 
-def test_the_log_of_the_database_goes_to_the_group_with_retention():
-    group = RESOURCES["DatabaseLogs"]["Properties"]["LogGroupName"]["Fn::Sub"]
-    name = RESOURCES["Database"]["Properties"]["DBInstanceIdentifier"]["Fn::Sub"]
-    assert group == [f"/aws/rds/instance/{name[0]}/postgresql", name[1]]
-    assert RESOURCES["Database"]["DependsOn"] == "DatabaseLogs"
+def test_the_logs_of_the_database_go_to_groups_with_retention():
+    database = RESOURCES["Database"]["Properties"]
+    name = database["DBInstanceIdentifier"]["Fn::Sub"]
+    groups = ["DatabaseLogs", "DatabaseLoginLogs"]
+    assert [
+        RESOURCES[group]["Properties"]["LogGroupName"]["Fn::Sub"] for group in groups
+    ] == [
+        [f"/aws/rds/instance/{name[0]}/{log}", name[1]]
+        for log in database["EnableCloudwatchLogsExports"]
+    ]
+    assert RESOURCES["Database"]["DependsOn"] == groups
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ("DatabaseBackupWindow", ["", "02:00-02:30", "23:45-00:15"]),
+        (
+            "DatabaseMaintenanceWindow",
+            ["", "sun:03:00-sun:03:30", "sat:23:45-sun:00:15"],
+        ),
+    ],
+)
+def test_windows_of_the_database(given, accepted):
+    pattern = re.compile(PARAMETERS[given]["AllowedPattern"])
+    for window in accepted:
+        assert pattern.fullmatch(window)
+    for window in (
+        "2:00-2:30",
+        "24:00-24:30",
+        "02:60-03:00",
+        "02:00",
+        "Sun:03:00-04:00",
+    ):
+        assert not pattern.fullmatch(window)
+
+
+def test_an_unset_parameter_leaves_the_setting_of_the_database_to_aws():
+    database = RESOURCES["Database"]["Properties"]
+    for name, condition, parameter in (
+        ("Iops", "SetsIops", "DatabaseStorageIops"),
+        ("StorageThroughput", "SetsThroughput", "DatabaseStorageThroughput"),
+        ("PreferredBackupWindow", "SetsBackupWindow", "DatabaseBackupWindow"),
+        (
+            "PreferredMaintenanceWindow",
+            "SetsMaintenanceWindow",
+            "DatabaseMaintenanceWindow",
+        ),
+        ("DBSnapshotIdentifier", "RestoresSnapshot", "DatabaseSnapshot"),
+    ):
+        unset = {"Fn::Equals": [{"Ref": parameter}, PARAMETERS[parameter]["Default"]]}
+        assert TEMPLATE["Conditions"][condition] == {"Fn::Not": [unset]}
+        assert database[name] == {
+            "Fn::If": [condition, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]
+        }
+
+
+@pytest.mark.parametrize("stage", ["dev", "staging"])
+def test_without_a_proxy_functions_leave_connections_for_migrations(stage):
+    overrides = SAMCONFIG[stage]["global"]["parameters"]["parameter_overrides"]
+    given = dict(each.split("=") for each in overrides)
+    most = sum(int(value) for name, value in given.items() if "Reserved" in name)
+    allowed = RESOURCES["DatabaseParameters"]["Properties"]["Parameters"]
+    assert 0 < most <= 0.75 * int(allowed["max_connections"])
 
 
 def test_migrations_are_applied_before_a_function_gets_traffic():
@@ -260,6 +322,7 @@ def test_a_change_of_the_environment_publishes_a_version(name):
     environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     # The proxy and the user change only together with the database and the cache.
     used = set(names_in(environment)) - {"AWS::StackName", "DatabaseProxy", "CacheUser"}
+    used |= set(names_in(TEMPLATE["Globals"]["Function"]["Tracing"]))
     assert used <= set(names_in(FUNCTIONS[name]["VersionDescription"]))
 
 
@@ -272,6 +335,44 @@ def test_a_canary_is_rolled_back_by_alarms_that_exist(name):
     assert {alarm["Ref"] for alarm in alarms} <= set(ALARMS)
     assert {"Ref": "ApiServerErrorsAlarm"} in alarms
     assert {"Ref": name.replace("Function", "ErrorsAlarm")} in alarms
+    for alarm in alarms:  # each can fire twice while the shortest shift lasts
+        watched = ALARMS[alarm["Ref"]]
+        assert (watched["DatapointsToAlarm"], watched["EvaluationPeriods"]) == (2, 3)
+    lengths = [
+        int(minutes) * (1 if share == "Canary10Percent" else 10)
+        for share, minutes in re.findall(
+            r"(Canary10Percent|Linear10PercentEvery)(\d+)Minutes",
+            " ".join(PARAMETERS["Rollout"]["AllowedValues"]),
+        )
+    ]
+    assert len(lengths) == len(PARAMETERS["Rollout"]["AllowedValues"]) - 1
+    assert min(lengths) >= 10
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_errors_are_a_share_of_the_runs_of_the_alias(name):
+    rate, *counted = ALARMS[name.replace("Function", "ErrorsAlarm")]["Metrics"]
+    assert rate["Expression"] == "errors / runs"
+    of_alias = [
+        {"Name": "FunctionName", "Value": {"Ref": name}},
+        {"Name": "Resource", "Value": {"Fn::Sub": f"${{{name}}}:live"}},
+    ]
+    for each, metric in zip(counted, ("Errors", "Invocations"), strict=True):
+        assert not each["ReturnData"]
+        assert each["MetricStat"]["Stat"] == "Sum"
+        assert each["MetricStat"]["Metric"]["MetricName"] == metric
+        assert each["MetricStat"]["Metric"]["Dimensions"] == of_alias
+
+
+@pytest.mark.parametrize("name", ["GenerateLatencyAlarm", "RetrieveLatencyAlarm"])
+def test_a_slow_request_among_few_wakes_nobody(name):
+    slow, p99, requests = ALARMS[name]["Metrics"]
+    assert slow["Expression"] == "IF(requests >= 30, p99, 0)"
+    assert [p99["MetricStat"]["Stat"], requests["MetricStat"]["Stat"]] == [
+        "p99",
+        "SampleCount",
+    ]
+    assert p99["MetricStat"]["Metric"] == requests["MetricStat"]["Metric"]
 
 
 # ------------------------------------------------------------------------- alarms
@@ -282,7 +383,7 @@ def test_every_log_group_has_retention():
     used = {
         function["LoggingConfig"]["LogGroup"]["Ref"] for function in FUNCTIONS.values()
     }
-    assert used | {"ApiLogs", "DatabaseLogs"} == set(groups)
+    assert used | {"ApiLogs", "DatabaseLogs", "DatabaseLoginLogs"} == set(groups)
     for name, group in groups.items():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
 
@@ -309,7 +410,7 @@ def test_alarms_and_dashboard_show_metrics_that_exist():
     shown = {
         alarm["MetricName"]
         for alarm in ALARMS.values()
-        if alarm["Namespace"] == "QRService"
+        if alarm.get("Namespace") == "QRService"
     }
     body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for metrics in re.findall(r'\["QRService".*?\]\s*\]', body, re.DOTALL):
@@ -324,9 +425,42 @@ def test_no_log_has_the_address_of_a_caller():
     assert "userAgent" not in text
 
 
+def test_counted_lines_have_the_field_that_is_searched():
+    line = RESOURCES["Api"]["Properties"]["AccessLogSetting"]["Format"]
+    assert '"status":"$context.status"' in line
+    assert RESOURCES["ApiThrottled"]["Properties"]["FilterPattern"] == (
+        '{ $.status = "429" }'
+    )
+
+
+def test_the_dashboard_shows_all_metrics_that_are_counted_in_logs():
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name, each in of_type("AWS::Logs::MetricFilter").items():
+        (metric,) = each["MetricTransformations"]
+        assert metric["MetricNamespace"] == {"Fn::Sub": "QRService/${AWS::StackName}"}
+        assert f'"{metric["MetricName"]}"' in body, name
+
+
+def test_managed_rules_only_count_what_they_find_in_a_body():
+    """Any text may become a code."""
+    _, _, (_, rule, _) = (
+        each.get("Fn::If", []) for each in RESOURCES["WebAcl"]["Properties"]["Rules"]
+    )
+    group = rule["Statement"]["ManagedRuleGroupStatement"]
+    assert group["Name"] == "AWSManagedRulesKnownBadInputsRuleSet"
+    overrides = {
+        each["Name"]: each["ActionToUse"] for each in group["RuleActionOverrides"]
+    }
+    assert overrides
+    for name, action in overrides.items():
+        assert name.endswith("_BODY")
+        assert action == {"Count": {}}
+
+
 def test_a_versions_description_fits_with_its_longest_values():
     """AWS allows 256 characters."""
-    longest = {"LogLevel": 7, "CorsAllowOrigin": 128, "Database": 13, "Cache": 13}
+    longest = {"LogLevel": 7, "Tracing": 11, "Database": 13, "Cache": 13}
+    longest |= {"CorsAllowOrigin": PARAMETERS["CorsAllowOrigin"]["MaxLength"]}
     longest |= {"QrBucket": 63}
     for name in ("GenerateFunction", "RetrieveFunction"):
         text = FUNCTIONS[name]["VersionDescription"]["Fn::Sub"]
@@ -343,6 +477,29 @@ def test_the_connections_alarm_starts_at_80_percent():
     parameters = RESOURCES["DatabaseParameters"]["Properties"]["Parameters"]
     threshold = ALARMS["DatabaseConnectionsAlarm"]["Threshold"]
     assert threshold == 0.8 * int(parameters["max_connections"])
+
+
+def test_one_failed_cleanup_wakes_nobody_and_two_wake_once():
+    """The next run does the work of one that failed; its message says only why."""
+    queue = RESOURCES["CleanupFailures"]["Properties"]
+    alarm = ALARMS["CleanupFailuresAlarm"]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == (
+        "GreaterThanThreshold",
+        1,
+    )
+    assert 2 * 3600 <= queue["MessageRetentionPeriod"] <= 12 * 3600
+    of_runs = [
+        name
+        for name, each in ALARMS.items()
+        if each.get("MetricName") == "Errors" and "Cleanup" in str(each["Dimensions"])
+    ]
+    assert not of_runs
+
+
+def test_the_storage_alarm_lies_below_the_growth_of_rds():
+    """RDS adds storage when less than a tenth is free."""
+    least = PARAMETERS["DatabaseStorageGigabytes"]["MinValue"] * 2**30
+    assert ALARMS["DatabaseStorageAlarm"]["Threshold"] <= least / 10 / 2
 
 
 def test_the_missing_cleanup_alarm_waits_for_two_runs():

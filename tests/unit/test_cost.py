@@ -42,11 +42,19 @@ def test_the_cost_of_a_million_requests_follows_from_the_prices():
 
 def test_the_script_assumes_what_the_template_contains():
     database = RESOURCES["Database"]["Properties"]
-    assert int(database["AllocatedStorage"]) == cost.STORAGE_GB
+    assert PARAMETERS["DatabaseStorageGigabytes"]["Default"] == cost.STORAGE_GB
     assert database["MultiAZ"] == {"Fn::If": ["IsProduction", True, False]}
     assert RESOURCES["DatabaseProxy"]["Condition"] == "IsProduction"
-    assert len(of_type("AWS::CloudWatch::Alarm")) == cost.ALARMS
+    alarms = of_type("AWS::CloudWatch::Alarm").values()
+    assert (
+        sum(
+            sum("MetricStat" in metric for metric in alarm.get("Metrics", [])) or 1
+            for alarm in alarms
+        )
+        == cost.ALARMS
+    )
     assert len(of_type("AWS::CloudWatch::Dashboard")) == 1
+    assert len(of_type("AWS::Logs::MetricFilter")) == cost.FILTERED
     memory = TEMPLATE["Globals"]["Function"]["MemorySize"]
     assert FUNCTIONS["GenerateFunction"]["MemorySize"] / 1024 == cost.GENERATE_GB
     assert FUNCTIONS["RetrieveFunction"].get("MemorySize", memory) / 1024 == (
