@@ -77,6 +77,9 @@ TYPES = {
     "DatabaseStorageAlarm": "AWS::CloudWatch::Alarm",
     "DatabaseMemoryAlarm": "AWS::CloudWatch::Alarm",
     "DatabaseConnectionsAlarm": "AWS::CloudWatch::Alarm",
+    "CachePassedOverAlarm": "AWS::CloudWatch::Alarm",
+    "CacheLoginsAlarm": "AWS::CloudWatch::Alarm",
+    "CacheThrottledAlarm": "AWS::CloudWatch::Alarm",
     "Dashboard": "AWS::CloudWatch::Dashboard",
     "Budget": "AWS::Budgets::Budget",
 }

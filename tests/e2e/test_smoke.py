@@ -116,6 +116,13 @@ def test_a_key_that_the_gateway_does_not_know_yet_is_retried(gateway):
             {("GET", "/health"): (503, PROBLEM)},
             "GET /health: 503 instead of 200, code unavailable, request_id a1b2",
         ),
+        (
+            {("GET", "/health"): (200, b'{"cache": "unavailable"}')},
+            (
+                "GET /health: the cache is unavailable; see CachePassedOverAlarm in"
+                " docs/operations.md"
+            ),
+        ),
         ({("POST", "/generate"): (500, b"")}, "POST /generate: 500 instead of 201"),
         (
             {("POST", "/generate"): (201, b"[]")},

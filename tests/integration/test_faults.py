@@ -20,6 +20,7 @@ from local.processes import free_port, wait_until
 from local.servers import Valkey
 from tests.support.functions import environment, forget
 from tests.support.gateway import get_health, get_retrieve, post_generate
+from tests.support.template import RESOURCES
 
 BODY = {"data": "https://example.com/faults", "expiration_hours": 1}
 
@@ -136,6 +137,128 @@ def test_the_cache_is_used_again_after_a_while(functions, servers, frozen, secon
     assert get_health(functions.retrieve).body["cache"] == "unavailable"
     frozen.now += seconds
     assert get_health(functions.retrieve).body["cache"] == "ok"
+
+
+class Entry:
+    """A fixed address in front of a server that may move, as a host name on AWS."""
+
+    def __init__(self, target):
+        self.target = target
+        self.delay = lambda _data: (
+            0
+        )  # seconds before some data of a client is passed on
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client):
+        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+            while True:
+                for readable in select.select([client, server], [], [])[0]:
+                    try:
+                        data = readable.recv(65536)
+                    except ConnectionError:
+                        return
+                    if not data:
+                        return
+                    if readable is client:
+                        time.sleep(self.delay(data))
+                    (server if readable is client else client).sendall(data)
+
+
+@pytest.fixture
+def clusters(functions, tmp_path, monkeypatch):
+    """Start two clusters of one node; the functions find the first by an Entry."""
+    first, second = (ValkeyCluster(tmp_path / name, free_port()) for name in "ab")
+    entry = None
+    try:
+        for cluster in (first, second):
+            cluster.start()
+        entry = Entry(first.port)
+        monkeypatch.setenv("REDIS_PORT", str(entry.port))
+        monkeypatch.setenv("REDIS_CLUSTER", "true")
+        forget()
+        yield entry, first, second
+    finally:
+        if entry:
+            entry.close()
+        for cluster in (first, second):
+            cluster.stop()
+
+
+def test_a_cluster_whose_nodes_all_moved_is_found_again(
+    functions, clusters, frozen, monkeypatch
+):
+    """It is used again within ten seconds, in the same execution environment."""
+    entry, first, second = clusters
+    qr_id = post_generate(functions.generate, BODY).body["qr_id"]
+    assert get_retrieve(functions.retrieve, qr_id).status == 200
+    with redis.Redis(port=first.port) as node:
+        assert node.exists(f"qr:{qr_id}")
+    first.kill()
+    entry.target = second.port
+    assert get_retrieve(functions.retrieve, qr_id).status == 200, "from the database"
+    assert post_generate(functions.generate, BODY).status == 201
+    frozen.now += cache_store.SKIP_SECONDS + 1
+    assert cache_store.SKIP_SECONDS + 1 < 10
+    assert get_retrieve(functions.retrieve, qr_id).status == 200
+    with redis.Redis(port=second.port) as node:
+        assert node.exists(f"qr:{qr_id}"), "cached again"
+        hits = node.info("stats")["keyspace_hits"]
+        assert get_retrieve(functions.retrieve, qr_id).status == 200
+        assert node.info("stats")["keyspace_hits"] == hits + 1
+        other = post_generate(functions.generate, BODY).body["qr_id"]
+        assert node.exists(f"qr:{other}")
+
+
+def test_a_cluster_gets_only_the_commands_that_the_template_allows(functions, clusters):
+    """The user of the template needs no right to it."""
+    _, first, _ = clusters
+    with redis.Redis(port=first.port, decode_responses=True) as node:
+        node.config_resetstat()
+        qr_id = post_generate(functions.generate, BODY).body["qr_id"]
+        assert get_retrieve(functions.retrieve, qr_id).status == 200
+        assert get_health(functions.retrieve).body["cache"] == "ok"
+        asked = {name.removeprefix("cmdstat_") for name in node.info("commandstats")}
+    rights = RESOURCES["CacheUser"]["Properties"]["AccessString"].split()
+    allowed = {right[1:] for right in rights if right.startswith("+")}
+    assert {"get", "set", "ping"} <= asked - {"config|resetstat", "info"} <= allowed
+
+
+@pytest.mark.parametrize("kind", ["single node", "cluster"])
+@pytest.mark.parametrize(
+    ("slow", "state"), [("login", "ok"), ("command", "unavailable")]
+)
+def test_a_login_may_take_longer_than_a_command(
+    functions, clusters, monkeypatch, kind, slow, state
+):
+    """A login or a command takes three times as long as a command may."""
+    entry, cluster, _ = clusters
+    seconds = 3 * cache_store.COMMAND_TIMEOUT
+    assert seconds < cache_store.CONNECT_TIMEOUT
+    entry.delay = lambda data: seconds if (b"AUTH" in data) is (slow == "login") else 0
+    with redis.Redis(port=cluster.port) as node:
+        node.acl_setuser("qr", enabled=True, nopass=True, keys="*", commands=["+@all"])
+        # The client then uses the entry for all commands.
+        node.config_set("cluster-announce-port", entry.port)
+    monkeypatch.setenv("REDIS_AUTH", "iam")
+    monkeypatch.setenv("REDIS_USERNAME", "qr")
+    monkeypatch.setenv("REDIS_CACHE_NAME", "qr")
+    if kind == "single node":
+        monkeypatch.setenv("REDIS_CLUSTER", "false")
+    forget()
+    assert get_health(functions.retrieve).body["cache"] == state
 
 
 def test_a_cached_code_is_served_without_the_database(functions, servers):

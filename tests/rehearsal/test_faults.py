@@ -126,6 +126,27 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "POST /generate: 201",
         "rds-db:connect to db-",
     ),
+    "the cache's user may not use a command of the functions": Fault(
+        "template.yaml",
+        "-@all +get +set +ping",
+        "-@all +get +ping",
+        "POST /generate: 201",
+        "The code is not in the cache",
+    ),
+    "the cache does not know the user of the functions": Fault(
+        "template.yaml",
+        "REDIS_USERNAME: !Ref CacheUser",
+        "REDIS_USERNAME: somebody",
+        "Roles that use the cache may connect",
+        "may not connect to",
+    ),
+    "the cache is at another port": Fault(
+        "template.yaml",
+        "REDIS_PORT: !GetAtt Cache.Endpoint.Port",
+        "REDIS_PORT: 1",
+        "POST /generate: 201",
+        "'cache': 'unavailable'",
+    ),
     "a limit is for a route that does not exist": Fault(
         "template.yaml",
         "ResourcePath: /~1health",

@@ -1,12 +1,14 @@
 """The cache in front of PostgreSQL: where a code is and when it expires, never a URL.
 
 It may become unavailable at any time. Each command is sent once, with a short timeout.
-After a failure the cache is skipped for a few seconds; only the log shows this.
+After a failure the cache is skipped for a few seconds, and then found again by its
+name. The log and the metric CachePassedOver show this, the answers do not.
 """
 
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,10 +20,12 @@ from redis.retry import Retry
 from qr_service.codes import Code
 from qr_service.config import Settings
 from qr_service.stores.sigv4 import iam_token
-from qr_service.telemetry import describe, logger
+from qr_service.telemetry import describe, logger, metrics
 
-CONNECT_TIMEOUT = 0.2  # seconds, for the TCP connection
-ANSWER_TIMEOUT = 0.1  # seconds, for each later step, the TLS handshake included
+# Seconds for each step of connecting: TCP, TLS and login. They need CPU, of which a
+# function has a third of a core.
+CONNECT_TIMEOUT = 1.0
+COMMAND_TIMEOUT = 0.1  # seconds
 SKIP_SECONDS = 5.0
 # How long an expired code is cached as expired; its tombstone is kept for days.
 EXPIRED_SECONDS = 300
@@ -72,16 +76,27 @@ class Cache:
         """Return the answer to one command; None if the cache fails or is skipped."""
         # The wall's clock: the monotonic one may stand still while Lambda freezes the
         # environment. If it was set back, the cache is tried.
-        if 0 <= time.time() - self._failed_at < SKIP_SECONDS:
-            return None
-        try:
-            if self._client is None:
-                self._client = _connect(self._settings)
-            return command(self._client)
-        except _FAILURES as error:
-            self._failed_at = time.time()
-            logger.warning("cache skipped", **describe(error))
-            return None
+        skipped = 0 <= time.time() - self._failed_at < SKIP_SECONDS
+        answer = None
+        if not skipped:
+            try:
+                if self._client is None:
+                    self._client = _connect(self._settings)
+                answer = command(self._client)
+            except _FAILURES as error:
+                skipped = True
+                self._failed_at = time.time()
+                self._forget_client()
+                logger.warning("cache skipped", **describe(error))
+        metrics.add_metric("CachePassedOver", unit="Count", value=int(skipped))
+        return answer
+
+    def _forget_client(self) -> None:
+        """Close the client: one of a cluster knows only addresses that it once had."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(*_FAILURES):
+                client.close()
 
 
 def _decoded(qr_id: str, text: bytes) -> Code | None:
@@ -116,12 +131,28 @@ class _IamToken(CredentialProvider):
         return settings.redis_username, token
 
 
+class _Cluster(redis.RedisCluster):
+    """A client of a cluster that knows our commands, and so does not fetch the list.
+
+    The answer to COMMAND has 98 KB, and parsing it takes 50 ms at each cold start.
+    """
+
+    def command(self, **_options: Any) -> dict[str, Any]:
+        """Return where the commands have their key."""
+        keyed = {"first_key_pos": 1, "last_key_pos": 1, "step_count": 1}
+        return {name: {"name": name, "flags": [], **keyed} for name in ("get", "set")}
+
+    def on_connect(self, connection: Any) -> None:
+        """Log in on a new connection to a node."""
+        _log_in(connection)
+
+
 def _connect(settings: Settings) -> Any:
     options: dict[str, Any] = {
         "host": settings.redis_host,
         "port": settings.redis_port,
         "socket_connect_timeout": CONNECT_TIMEOUT,
-        "socket_timeout": ANSWER_TIMEOUT,
+        "socket_timeout": CONNECT_TIMEOUT,  # until _log_in
         # By default the client tries ten times, which takes seconds.
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
@@ -132,6 +163,15 @@ def _connect(settings: Settings) -> Any:
     if settings.redis_auth == "iam":
         options["credential_provider"] = _IamToken(settings)
     if settings.redis_cluster:
-        return redis.RedisCluster(**options)
+        return _Cluster(**options)
     # There is one request at a time: a connection pool would only add cost.
-    return redis.Redis(**options, single_connection_client=True)
+    options |= {"single_connection_client": True, "redis_connect_func": _log_in}
+    return redis.Redis(**options)
+
+
+def _log_in(connection: Any) -> None:
+    """Log in, with the longer timeout; then give the connection the shorter one."""
+    connection.socket_timeout = COMMAND_TIMEOUT  # which the parser takes at the login
+    connection.on_connect()
+    connection.update_current_socket_timeout(COMMAND_TIMEOUT)
+    connection.socket_timeout = CONNECT_TIMEOUT  # if the connection is opened again
