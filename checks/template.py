@@ -21,6 +21,7 @@ from typing import Any
 
 from boto3.session import Session
 from cfnlint.api import ManualArgs, lint
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -28,6 +29,44 @@ from samtranslator.translator.translator import Translator
 from local.project import ROOT
 
 REGION = "eu-central-1"  # for the translation; any region with all services works
+
+BUDGET = "AWS::Budgets::Budget"
+# The regions that README.md promises: of the partition `aws`, all that have RDS Proxy.
+REGIONS = {
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+}
 
 # The patterns that statements allow, by Sid and pattern, and the reason for each.
 IMAGES = "arn:${AWS::Partition}:s3:::${QrBucket}/codes/*"
@@ -68,6 +107,7 @@ def main() -> int:
     skips = [*general_skips((ROOT / ".checkov.yaml").read_text()), *own(translated)]
     problems = [
         *cfn_lint(translated),
+        *missing_types(translated, REGIONS),
         *unresolved(found, skips),
         *wildcards(translated, WILDCARDS),
     ]
@@ -103,6 +143,28 @@ def cfn_lint(translated: dict[str, Any]) -> list[str]:
     # W3005: SAM repeats a dependency that a Ref implies.
     options = ManualArgs(regions=[REGION], ignore_checks=["W2001", "W3005"])
     return [str(match) for match in lint(json.dumps(answered), config=options)]
+
+
+def missing_types(translated: dict[str, Any], regions: Iterable[str]) -> list[str]:
+    """Return the types of resources that CloudFormation lacks in a region.
+
+    Budgets may be missing where a rule of the template refuses them.
+    """
+    used = {resource["Type"] for resource in translated["Resources"].values()}
+    used = {kind for kind in used if not kind.startswith("Custom::")}
+    missing = []
+    for region in sorted(regions):
+        exempt = {BUDGET} if region in without_budgets(translated) else set()
+        known = set(PROVIDER_SCHEMA_MANAGER.get_resource_types(region))
+        missing += [f"{region} has no {kind}" for kind in sorted(used - known - exempt)]
+    return missing
+
+
+def without_budgets(template: dict[str, Any]) -> set[str]:
+    """Return the regions in which a rule of the template refuses a budget."""
+    (assertion,) = template["Rules"]["BudgetsOfTheRegion"]["Assertions"]
+    (contains,) = assertion["Assert"]["Fn::Not"]
+    return set(contains["Fn::Contains"][0])
 
 
 def as_prod(template: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,8 @@ HANDLERS = provisioners._RESOURCE_HANDLERS
 # Variables that the rehearsal sets, even if the template sets them.
 OURS = {"CA_BUNDLE", "S3_ENDPOINT_URL"}
 CUSTOM_RESOURCE_TIMEOUT = "60"  # seconds
-PROXY: dict[str, str] = {}  # of the stack: its resource id and its role's ARN
+# Of the stack: its resource id, its role's ARN, and its target once that exists.
+PROXY: dict[str, str] = {}
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, str]]  # a resource's physical id and its attributes
@@ -127,10 +128,11 @@ def create_proxy(_logical_id: str, properties: Properties, _stack: str) -> Creat
 def create_proxy_targets(
     logical_id: str, properties: Properties, stack: str
 ) -> Created:
-    """Accept targets that exist."""
+    """Accept targets that exist; before, the proxy accepts no login."""
     unknown = set(properties["DBInstanceIdentifiers"]) - set(rds._instances)
     if unknown:
         raise ValueError(f"Unknown database instances: {unknown}")
+    PROXY["target"] = properties["DBInstanceIdentifiers"][0]
     return accept(logical_id, properties, stack)
 
 
@@ -153,6 +155,8 @@ def refusal(user: str, token: str) -> str:
         signer = iam_evaluator.resolve_principal(found.access_key_id, account)
         required = [(signer, instance["DbiResourceId"])]
         if PROXY and user != instance["MasterUsername"]:
+            if "target" not in PROXY:
+                return "the proxy has no target yet"
             name = PROXY["role"].rpartition("/")[2]
             policies = iam_evaluator._gather_role_policies(name, account)
             proxy = iam_evaluator.PrincipalInfo(

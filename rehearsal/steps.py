@@ -95,6 +95,7 @@ class Rehearsal:
             self.validate,
             self.build,
             self.deploy,
+            self.answer_at_once,
             self.hold_no_secret,
             self.may_connect_to_the_cache,
             self.require_a_key,
@@ -145,6 +146,27 @@ class Rehearsal:
         self.deployment.deploy(UrlTtlSeconds=FIRST_URL_SECONDS, **LIMITS, **SCHEDULE)
         tables = self.database.execute("SELECT to_regclass('public.qr_codes')")
         check(tables[0][0], "The migrations created no table of codes.")
+
+    def answer_at_once(self) -> None:
+        """The first requests succeed: functions waited for the proxy's targets."""
+        for request in (
+            self.call("GET", "/health"),
+            self.post("the first request", "?dry_run=true"),
+        ):
+            expect(request, 200)
+        # Here the targets exist at once; on AWS they take minutes.
+        events = self.deployment.client("cloudformation").get_paginator(
+            "describe_stack_events"
+        )
+        order = [
+            (event["LogicalResourceId"], event["ResourceStatus"])
+            for page in events.paginate(StackName=STACK)
+            for event in page["StackEvents"]
+        ][::-1]  # the oldest first
+        ready = order.index(("DatabaseProxyTargets", "CREATE_COMPLETE"))
+        for function in ("Generate", "Retrieve", "Cleanup"):
+            begun = order.index((f"{function}Function", "CREATE_IN_PROGRESS"))
+            check(ready < begun, f"{function}Function did not wait for the targets.")
 
     def hold_no_secret(self) -> None:
         """Parameters, outputs and variables hold no password, secret or static key."""

@@ -302,6 +302,18 @@ def test_migrations_are_applied_before_a_function_gets_traffic():
         assert "Schema" in RESOURCES[name]["DependsOn"], name
 
 
+@pytest.mark.parametrize(
+    "name", ["GenerateFunction", "RetrieveFunction", "CleanupFunction"]
+)
+def test_functions_wait_for_the_proxy_if_there_is_one(name):
+    """A DependsOn cannot depend on a condition, a tag can."""
+    assert FUNCTIONS[name]["Tags"] == {
+        "database-proxy-targets": {
+            "Fn::If": ["IsProduction", {"Ref": "DatabaseProxyTargets"}, "none"]
+        }
+    }
+
+
 # ----------------------------------------------------------------------- versions
 
 PUBLISHED = [name for name, each in FUNCTIONS.items() if "AutoPublishAlias" in each]

@@ -143,9 +143,16 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
     "the cache is at another port": Fault(
         "template.yaml",
         "REDIS_PORT: !GetAtt Cache.Endpoint.Port",
-        "REDIS_PORT: 1",
+        "REDIS_PORT: '1'",
         "POST /generate: 201",
-        "'cache': 'unavailable'",
+        '"cache":"unavailable"',
+    ),
+    "a function does not wait for the targets of the proxy": Fault(
+        "template.yaml",
+        "database-proxy-targets: !If [IsProduction, !Ref DatabaseProxyTargets, none]",
+        "database-proxy-targets: none",
+        "The first requests succeed",
+        "Function did not wait for the targets",
     ),
     "a limit is for a route that does not exist": Fault(
         "template.yaml",

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from samcli.yamlhelper import yaml_parse
 
+from checks.template import translate
 from local.project import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -95,7 +96,39 @@ def test_the_roles_on_aws_are_for_these_stages_and_stacks():
         json.dumps(roles["Resources"][name]["Properties"])
         for name in ("GitHubRole", "CloudFormationRole")
     )
-    assert "repo:${Repository}:environment:${Stage}" in github
+    (statement,) = roles["Resources"]["GitHubRole"]["Properties"][
+        "AssumeRolePolicyDocument"
+    ]["Statement"]
+    (operator,) = statement["Condition"]
+    assert operator == "StringEquals", "no wildcards"
+    old, new = statement["Condition"][operator][
+        "token.actions.githubusercontent.com:sub"
+    ]
+    assert old == {"Fn::Sub": "repo:${Repository}:environment:${Stage}"}
+    assert new["Fn::Sub"][0] == (
+        "repo:${Owner}@${OwnerId}/${Name}@${RepositoryId}:environment:${Stage}"
+    )
+    for name in ("OwnerId", "RepositoryId"):
+        assert roles["Parameters"][name]["AllowedPattern"] == "[0-9]+"
     assert ":stack/qr-codes-${Stage}/*" in github
     assert "DeleteStack" not in github
     assert ":role/qr-codes-${Stage}-*" in cloudformation
+
+
+def test_cloudformation_may_attach_exactly_the_policies_of_the_template():
+    translated = translate(yaml_parse((ROOT / "template.yaml").read_text()))
+    used = {
+        json.dumps(policy).partition(":iam::aws:")[2].strip('"}')
+        for resource in translated["Resources"].values()
+        if resource["Type"] == "AWS::IAM::Role"
+        for policy in resource["Properties"].get("ManagedPolicyArns", [])
+    }
+    roles = yaml_parse((ROOT / ".github/oidc-role.yaml").read_text())
+    (policy,) = roles["Resources"]["CloudFormationRole"]["Properties"]["Policies"]
+    (attaching,) = (
+        each
+        for each in policy["PolicyDocument"]["Statement"]
+        if "iam:AttachRolePolicy" in each["Action"]
+    )
+    allowed = attaching["Condition"]["ArnEquals"]["iam:PolicyARN"]
+    assert {each["Fn::Sub"].partition(":iam::aws:")[2] for each in allowed} == used

@@ -1,21 +1,27 @@
 """What checks/template.py finds, and which exemptions it accepts."""
 
 import json
+import re
 
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samcli.yamlhelper import yaml_parse
 
 from checks.template import (
+    BUDGET,
+    REGIONS,
     WILDCARDS,
     Finding,
     Skip,
     as_prod,
     cfn_lint,
     general_skips,
+    missing_types,
     own,
     translate,
     unresolved,
     wildcards,
+    without_budgets,
 )
 from local.project import ROOT
 
@@ -40,6 +46,32 @@ def test_lint_reads_the_translated_template(translated):
     broken = json.loads(json.dumps(translated))
     broken["Resources"]["GenerateFunctionRole"]["Properties"]["NoSuchProperty"] = 1
     assert "NoSuchProperty" in "".join(cfn_lint(broken))
+
+
+def test_every_resource_exists_in_the_regions_that_the_readme_promises(translated):
+    (listed,) = re.findall(
+        r"^Regions: (.*?)\. ",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert re.findall(r"`([a-z0-9-]+)`", listed) == sorted(REGIONS)
+    assert missing_types(translated, REGIONS) == []
+
+
+def test_a_region_without_a_resource_is_reported(translated):
+    assert missing_types(translated, ["ap-east-2"]) == [
+        f"ap-east-2 has no {kind}"
+        for kind in (BUDGET, "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup")
+    ]
+
+
+def test_the_rule_refuses_budgets_exactly_where_there_are_none(translated):
+    lacking = {
+        region
+        for region in REGIONS
+        if BUDGET not in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)
+    }
+    assert lacking == without_budgets(translated)
 
 
 @pytest.mark.parametrize("layer", ["CommonLayer", "DependenciesLayer"])
