@@ -120,11 +120,9 @@ sbom: export ENVIRONMENTS = pipeline
 sbom: ## Write the bill of materials of the build, .aws-sam/sbom.cdx.json
 	@$(IN_VENV) python -m checks.sbom
 
-deploy: ## Deploy the build to AWS: STAGE=dev (staging, prod)
-	@grep -q '^\[$(STAGE)\.deploy\.' samconfig.toml || { echo "samconfig.toml has no stage $(STAGE)." >&2; exit 1; }
-	@test -f .aws-sam/build/template.yaml || { echo "Run make build first." >&2; exit 1; }
-	@$(IN_VENV) sam deploy --config-env $(STAGE) $(if $(CI),--no-confirm-changeset) \
-	  $(if $(AWS_CLOUDFORMATION_ROLE),--role-arn $(AWS_CLOUDFORMATION_ROLE))
+deploy: export PARAMETERS := $(PARAMETERS)
+deploy: ## Deploy the build to AWS: STAGE=dev (staging, prod; PARAMETERS="A=1 B=2")
+	@exec $(IN_VENV) python -m checks.deploy $(STAGE)
 
 smoke: ## Show that a deployment works: STAGE=dev, or URL= with API_KEY in the environment
 	@$(IN_VENV) python -m checks.smoke $(if $(URL),$(URL),--stage $(STAGE))
