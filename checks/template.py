@@ -31,7 +31,8 @@ from local.project import ROOT
 REGION = "eu-central-1"  # for the translation; any region with all services works
 
 BUDGET = "AWS::Budgets::Budget"
-# The regions that README.md promises: of the partition `aws`, all that have RDS Proxy.
+# The regions that README.md promises: of the partition `aws`, all that have RDS Proxy,
+# and the classes of database that samconfig.toml uses.
 REGIONS = {
     "af-south-1",
     "ap-east-1",
@@ -48,7 +49,6 @@ REGIONS = {
     "ap-southeast-6",
     "ap-southeast-7",
     "ca-central-1",
-    "ca-west-1",
     "eu-central-1",
     "eu-central-2",
     "eu-north-1",
@@ -71,7 +71,15 @@ REGIONS = {
 # The patterns that statements allow, by Sid and pattern, and the reason for each.
 IMAGES = "arn:${AWS::Partition}:s3:::${QrBucket}/codes/*"
 WHY_IMAGES = "the keys of images are random; codes/ holds them and nothing else"
+GROUPS = (
+    "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup:"
+    "${ServerlessDeploymentApplication}/*"
+)
+WHY_VERSIONS = "a right to each version would change with it, and arrive too late"
 WILDCARDS = {
+    ("CallNewVersions", "${GenerateFunction.Arn}:*"): WHY_VERSIONS,
+    ("CallNewVersions", "${RetrieveFunction.Arn}:*"): WHY_VERSIONS,
+    ("ReportToCodeDeploy", GROUPS): "the application is the stack's own",
     ("StoreImagesAndDeleteUnusedOnes", IMAGES): WHY_IMAGES,
     ("SignUrlsThatRead", IMAGES): WHY_IMAGES,
     ("EraseImages", IMAGES): WHY_IMAGES,
@@ -106,7 +114,8 @@ def main() -> int:
     found = findings(as_prod(translated))
     skips = [*general_skips((ROOT / ".checkov.yaml").read_text()), *own(translated)]
     problems = [
-        *cfn_lint(translated),
+        *cfn_lint(translated, REGIONS),
+        *unknown_classes(translated, database_classes(translated), REGIONS),
         *missing_types(translated, REGIONS),
         *unresolved(found, skips),
         *wildcards(translated, WILDCARDS),
@@ -134,15 +143,92 @@ def translate(source: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def cfn_lint(translated: dict[str, Any]) -> list[str]:
-    """Return the findings of cfn-lint on a translated template."""
-    answered = json.loads(json.dumps(translated))
-    # By default there are no subnets, and conditions leave out what reads them.
-    answered["Parameters"]["SubnetIds"]["Default"] = "subnet-1,subnet-2"
-    # W2001: SAM writes the value of a parameter into what it adds, instead of a Ref.
-    # W3005: SAM repeats a dependency that a Ref implies.
-    options = ManualArgs(regions=[REGION], ignore_checks=["W2001", "W3005"])
-    return [str(match) for match in lint(json.dumps(answered), config=options)]
+def cfn_lint(translated: dict[str, Any], regions: Iterable[str]) -> list[str]:
+    """Return the findings of cfn-lint on a translated template, in all regions.
+
+    One after the other would take ten minutes. Most regions have the same types of
+    resources with the same schemas, so one is linted for all of its kind, without the
+    types that it lacks. Besides, only the class of the database depends on the region.
+    """
+    found = []
+    for region, types in kinds_of_regions(translated, regions).items():
+        answered = json.loads(json.dumps(translated))
+        # By default there are no subnets, and conditions leave out what reads them.
+        answered["Parameters"]["SubnetIds"]["Default"] = "subnet-1,subnet-2"
+        answered["Resources"] = {
+            name: each
+            for name, each in answered["Resources"].items()
+            if each["Type"] in types or each["Type"].startswith("Custom::")
+        }
+        # W2001: SAM writes the value of a parameter into what it adds, not a Ref.
+        # W3005: SAM repeats a dependency that a Ref implies.
+        # W8001: what is left out has a condition, which nothing else uses.
+        ignored = ["W2001", "W3005"]
+        if len(answered["Resources"]) < len(translated["Resources"]):
+            ignored += ["W8001"]
+        options = ManualArgs(regions=[region], ignore_checks=ignored)
+        matches = lint(json.dumps(answered), config=options)
+        found += [f"{region}: {match}" for match in matches]
+    return found
+
+
+def kinds_of_regions(
+    template: dict[str, Any], regions: Iterable[str]
+) -> dict[str, set[str]]:
+    """Return a region of each kind, and the types of the template's that it has."""
+    kinds: dict[tuple[str, ...], tuple[str, set[str]]] = {}
+    for region in sorted(regions):
+        known = used_types(template) & set(
+            PROVIDER_SCHEMA_MANAGER.get_resource_types(region)
+        )
+        schemas = tuple(
+            json.dumps(
+                PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, kind).schema,
+                sort_keys=True,
+            )
+            for kind in sorted(known)
+        )
+        kinds.setdefault(schemas, (region, known))
+    return dict(kinds.values())
+
+
+def used_types(template: dict[str, Any]) -> set[str]:
+    """Return the types of a template's resources, without those of custom resources."""
+    types = {resource["Type"] for resource in template["Resources"].values()}
+    return {kind for kind in types if not kind.startswith("Custom::")}
+
+
+def database_classes(template: dict[str, Any]) -> set[str]:
+    """Return the classes of the database: the default's, and those of the stages."""
+    stages = (ROOT / "samconfig.toml").read_text()
+    default: str = template["Parameters"]["DatabaseInstanceClass"]["Default"]
+    return {default, *re.findall(r'"DatabaseInstanceClass=([^"]+)"', stages)}
+
+
+def unknown_classes(
+    template: dict[str, Any], classes: Iterable[str], regions: Iterable[str]
+) -> list[str]:
+    """Return the classes of the template's database that a region lacks."""
+    database = template["Resources"]["Database"]["Properties"]
+
+    def unknown(name: str, regions: list[str]) -> bool:
+        """Return whether one of the regions lacks a class."""
+        properties = {
+            **{key: database[key] for key in ("Engine", "EngineVersion")},
+            "DBInstanceClass": name,
+        }
+        alone = {"Type": "AWS::RDS::DBInstance", "Properties": properties}
+        options = ManualArgs(regions=regions)
+        matches = lint(json.dumps({"Resources": {"Database": alone}}), config=options)
+        return any(match.rule.id == "E3025" for match in matches)
+
+    return [
+        f"{region} has no {name}"
+        for name in sorted(classes)
+        if unknown(name, sorted(regions))  # each alone takes half a second
+        for region in sorted(regions)
+        if unknown(name, [region])
+    ]
 
 
 def missing_types(translated: dict[str, Any], regions: Iterable[str]) -> list[str]:
@@ -150,8 +236,7 @@ def missing_types(translated: dict[str, Any], regions: Iterable[str]) -> list[st
 
     Budgets may be missing where a rule of the template refuses them.
     """
-    used = {resource["Type"] for resource in translated["Resources"].values()}
-    used = {kind for kind in used if not kind.startswith("Custom::")}
+    used = used_types(translated)
     missing = []
     for region in sorted(regions):
         exempt = {BUDGET} if region in without_budgets(translated) else set()

@@ -14,13 +14,14 @@ It adds what MiniStack lacks:
   Redis, with their access strings. Redis cannot check tokens and accepts any. Instead,
   a step of the rehearsal checks the right to elasticache:Connect with IAM.
 - The gateway's own answers (403, 429 and so on) are those of the API's OpenAPI body.
+- CodeDeploy keeps what a hook reports about a deployment. Each deployment is of the
+  newest group, and shifts no traffic: an alias moves at once.
 - Functions run in an environment that contains only boto3. Their sessions expire, and
   a custom resource must answer within a minute. The rehearsal sets the S3 endpoint and
   the trusted authorities, the template all other variables.
 
-Some resources are accepted without any effect, so nothing is proven about them:
-security group rules, and CodeDeploy (an alias moves at once). MiniStack itself also
-only records networks, alarms, dashboards and the retention of logs.
+Security group rules are accepted without any effect, so nothing is proven about them.
+MiniStack itself only records networks, alarms, dashboards and the retention of logs.
 """
 # ruff: noqa: SLF001  there is no public way to add a type to MiniStack
 # mypy: disable-error-code="import-not-found"
@@ -39,7 +40,13 @@ from typing import Any
 
 from hypercorn.config import Config
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime, rds_iam
+from ministack.core import (
+    iam_actions,
+    iam_evaluator,
+    lambda_runtime,
+    rds_iam,
+    router,
+)
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, cloudformation, elasticache, rds, sts
 from ministack.services.cloudformation import custom_resource, provisioners
@@ -267,6 +274,51 @@ def method_settings(given: list[Properties]) -> dict[str, Properties]:
     return {name.replace("/~1", "/"): limits for name, limits in settings.items()}
 
 
+# ------------------------------------------------------------------------ codedeploy
+
+GROUPS: list[str] = []  # the ARNs of the deployment groups
+STATUSES: dict[str, str] = {}  # by deployment, what its hook reported
+_extract_resource_arn = iam_actions.extract_resource_arn
+
+
+def create_group(logical_id: str, properties: Properties, stack: str) -> Created:
+    """Create a deployment group."""
+    name = f"{stack}-{logical_id}"
+    path = f"{properties['ApplicationName']}/{name}"
+    owner = f"{get_region()}:{get_account_id()}"
+    GROUPS.append(f"arn:aws:codedeploy:{owner}:deploymentgroup:{path}")
+    return name, {}
+
+
+def extract_resource_arn(service: str, *more: Any, **named: Any) -> Any:
+    """Return the resource of a request, for its IAM check."""
+    if service == "codedeploy":
+        return GROUPS[-1]
+    return _extract_resource_arn(service, *more, **named)
+
+
+async def codedeploy(
+    _method: str, _path: str, headers: Properties, body: bytes, _query: Properties
+) -> Any:
+    """Keep what a hook reports, and return it as the status of the deployment."""
+    request = json.loads(body)
+    deployment = request["deploymentId"]
+    match headers["x-amz-target"].partition(".")[2]:
+        case "PutLifecycleEventHookExecutionStatus":
+            STATUSES[deployment] = request["status"]
+            found: Properties = {
+                "lifecycleEventHookExecutionId": request[
+                    "lifecycleEventHookExecutionId"
+                ]
+            }
+        case "GetDeployment":
+            status = STATUSES.get(deployment, "InProgress")
+            found = {"deploymentInfo": {"deploymentId": deployment, "status": status}}
+        case action:
+            return 400, {}, json.dumps({"__type": f"no {action}"}).encode()
+    return 200, {}, json.dumps(found).encode()
+
+
 # -------------------------------------------------------------------- cloudformation
 
 _handle_request = cloudformation.handle_request
@@ -316,7 +368,7 @@ def main() -> None:
         "AWS::EC2::SecurityGroupEgress": accept,
         "AWS::EC2::SecurityGroupIngress": accept,
         "AWS::CodeDeploy::Application": accept,
-        "AWS::CodeDeploy::DeploymentGroup": accept,
+        "AWS::CodeDeploy::DeploymentGroup": create_group,
     }
     for kind, create in creators.items():
         if kind in HANDLERS:
@@ -332,6 +384,9 @@ def main() -> None:
     provisioners._apigw_method_settings = method_settings
     provisioners._cw_metric_alarm_record = alarm_record
     cloudformation.handle_request = handle_request
+    app.SERVICE_HANDLERS["codedeploy"] = codedeploy
+    router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": ["CodeDeploy_20141006"]}
+    iam_actions.extract_resource_arn = extract_resource_arn
     custom_resource.invoke_custom_resource = invoke_custom_resource
     sts.register_session = register_session
     lambda_runtime._RESERVED_RUNTIME_ENV_VARS |= OURS

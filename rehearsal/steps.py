@@ -6,6 +6,7 @@ rehearsal.
 """
 
 import io
+import json
 import re
 import secrets
 import threading
@@ -23,7 +24,7 @@ from PIL import Image
 
 from local.http import Answer
 from local.processes import LocalError, wait_until
-from local.project import architecture
+from local.project import EVENTS, architecture
 from rehearsal.deployment import STACK, Deployment
 from rehearsal.servers import (
     REGION,
@@ -108,6 +109,7 @@ class Rehearsal:
             self.throttle,
             self.update,
             self.release,
+            self.verify,
             self.clean_up_on_schedule,
             self.clean_up_by_hand,
             self.distrust,
@@ -307,6 +309,18 @@ class Rehearsal:
         check(self.layers("live") != before, "No layer was changed.")
         expect(self.call("GET", "/health"), 200)
 
+    def verify(self) -> None:
+        """The pre-traffic hook stops a broken version, and no other (CodeDeploy)."""
+        check(self.hook("d-GOOD00001") == "Succeeded", "It refuses a good version.")
+        handler = self.deployment.build / "RetrieveFunction/app.py"
+        good = handler.read_text()
+        handler.write_text(f"{good}\nraise RuntimeError('a broken release')\n")
+        self.deployment.deploy(**LATER, **LIMITS, **SCHEDULE)
+        check(self.hook("d-BROKEN001") == "Failed", "It accepts a broken version.")
+        handler.write_text(good)
+        self.deployment.deploy(**LATER, **LIMITS, **SCHEDULE)
+        check(self.hook("d-GOOD00002") == "Succeeded", "It refuses the good version.")
+
     def clean_up_on_schedule(self) -> None:
         """The schedule erases an expired code, which is 410 afterwards."""
         self.age(self.first)
@@ -414,6 +428,22 @@ class Rehearsal:
             FunctionName=self.deployment.outputs[f"{function}FunctionName"],
             Qualifier=version,
         )
+
+    def hook(self, deployment: str) -> str:
+        """Invoke the hook as CodeDeploy does; return what it reports."""
+        stack = self.deployment.client("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId="VerifyFunction"
+        )
+        event = json.loads((EVENTS / "verify/pre_traffic.json").read_text())
+        answer = self.deployment.client("lambda").invoke(
+            FunctionName=stack["StackResourceDetail"]["PhysicalResourceId"],
+            Payload=json.dumps(event | {"DeploymentId": deployment}),
+        )
+        codedeploy = self.deployment.client("codedeploy")
+        found = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
+        returned = answer["Payload"].read().decode()
+        check(found["status"] != "InProgress", f"It reports nothing: {returned}")
+        return str(found["status"])
 
     def layers(self, version: str) -> list[str]:
         """Return the ARNs of the layers of the retrieve function."""

@@ -39,6 +39,8 @@ POWERTOOLS = {
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_SERVICE_NAME",
 }
+# They call AWS and use neither the layers nor the network.
+WITHOUT_LAYERS = {"verify"}
 # Set by Lambda: the template must not set it.
 FROM_LAMBDA = {"AWS_REGION"}
 
@@ -208,7 +210,8 @@ def test_only_functions_import_use_cases():
             f"{source} imports a use case, which only a function may"
         )
     for folder in (ROOT / "functions").iterdir():
-        assert imports_of(folder / "app.py"), "imports_of finds imports"
+        if folder.name not in WITHOUT_LAYERS:
+            assert imports_of(folder / "app.py"), "imports_of finds imports"
 
 
 # ------------------------------------------------------------- the body of generate
@@ -400,12 +403,22 @@ def test_template_and_documentation_agree_on_the_environment():
     )
 
 
-def test_no_function_has_a_variable_of_its_own():
+def test_no_function_of_the_layers_has_a_variable_of_its_own():
     for name, function in FUNCTIONS.items():
         own = function.get("Environment", {}).get("Variables", {})
+        if Path(function["CodeUri"]).name in WITHOUT_LAYERS:
+            for variable in own:
+                assert f"`{variable}`" in read("docs/configuration.md")
+            continue
         assert set(own) <= set(TEMPLATE_VARIABLES), (
             f"template.yaml: {name} has a variable that Globals does not have"
         )
+
+
+def test_functions_without_layers_import_nothing_of_them():
+    for name in WITHOUT_LAYERS:
+        assert not imports_of(ROOT / "functions" / name / "app.py")
+        assert FUNCTIONS[f"{name.title()}Function"]["Layers"] == {"Ref": "AWS::NoValue"}
 
 
 # --------------------------------------------------------------------- documents

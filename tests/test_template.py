@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import functions.verify.app as verify
 from tests.support.template import (
     FUNCTIONS,
     PARAMETERS,
@@ -154,6 +155,10 @@ def test_no_function_has_more_rights_than_it_needs():
         "RetrieveFunction": {"s3:GetObject", "rds-db:connect", "elasticache:Connect"},
         "CleanupFunction": {"s3:DeleteObject", "rds-db:connect"},
         "MigrateFunction": {"rds-db:connect"},
+        "VerifyFunction": {
+            "lambda:InvokeFunction",
+            "codedeploy:PutLifecycleEventHookExecutionStatus",
+        },
     }
 
 
@@ -166,7 +171,7 @@ def test_no_function_may_access_a_resource_of_another_stack():
                     text = each["Fn::Sub"]
                     arn = text if isinstance(text, str) else text[0]
                     # Partition, region and account are the same for every stack.
-                    resource = re.sub(r"\$\{AWS::\w+\}", "", arn).split(":", 5)[-1]
+                    resource = re.sub(r"\$\{AWS::\w+\}", "", arn)
                     assert "${" in resource, statement["Sid"]
 
 
@@ -298,7 +303,7 @@ def test_without_a_proxy_functions_leave_connections_for_migrations(stage):
 def test_migrations_are_applied_before_a_function_gets_traffic():
     newest = max((ROOT / "functions/migrate/migrations").glob("*.sql")).name
     assert int(RESOURCES["Schema"]["Properties"]["SchemaVersion"]) == int(newest[:4])
-    for name in FUNCTIONS.keys() - {"MigrateFunction"}:
+    for name in FUNCTIONS.keys() - {"MigrateFunction", "VerifyFunction"}:
         assert "Schema" in RESOURCES[name]["DependsOn"], name
 
 
@@ -359,6 +364,29 @@ def test_a_canary_is_rolled_back_by_alarms_that_exist(name):
     ]
     assert len(lengths) == len(PARAMETERS["Rollout"]["AllowedValues"]) - 1
     assert min(lengths) >= 10
+
+
+def test_new_versions_are_called_before_they_get_traffic():
+    hook = FUNCTIONS["VerifyFunction"]
+    called = set()
+    for name in PUBLISHED:
+        preference = FUNCTIONS[name]["DeploymentPreference"]
+        assert preference["Hooks"] == {"PreTraffic": {"Ref": "VerifyFunction"}}
+        called.add(f"{name}.Version")
+    variables = hook["Environment"]["Variables"]
+    assert {value["Ref"] for value in variables.values()} == called
+    # CodeDeploy's role may invoke no function with another name.
+    assert hook["FunctionName"]["Fn::Sub"][0] == "CodeDeployHook_qr-${Suffix}"
+    # From inside, neither Lambda nor CodeDeploy can be reached.
+    assert hook["VpcConfig"] == {"Ref": "AWS::NoValue"}
+
+
+def test_the_hook_has_time_for_all_its_calls():
+    calls = len(FUNCTIONS["VerifyFunction"]["Environment"]["Variables"])
+    tries = verify.LAMBDA.retries["total_max_attempts"]
+    longest = calls * tries * verify.LAMBDA.read_timeout
+    assert verify.LAMBDA.read_timeout > TEMPLATE["Globals"]["Function"]["Timeout"]
+    assert FUNCTIONS["VerifyFunction"]["Timeout"] > longest
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

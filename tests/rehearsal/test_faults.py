@@ -154,6 +154,27 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "The first requests succeed",
         "Function did not wait for the targets",
     ),
+    "the hook may not report to CodeDeploy": Fault(
+        "template.yaml",
+        "Action: codedeploy:PutLifecycleEventHookExecutionStatus",
+        "Action: codedeploy:GetDeployment",
+        "The pre-traffic hook stops a broken version",
+        "It reports nothing",
+    ),
+    "the hook calls no version": Fault(
+        "template.yaml",
+        "Action: lambda:InvokeFunction\n",
+        "Action: lambda:GetFunction\n",
+        "The pre-traffic hook stops a broken version",
+        "It refuses a good version",
+    ),
+    "the hook does not look at the answers": Fault(
+        "functions/verify/app.py",
+        '"Failed" if faults else "Succeeded"',
+        '"Succeeded"',
+        "The pre-traffic hook stops a broken version",
+        "It accepts a broken version",
+    ),
     "a limit is for a route that does not exist": Fault(
         "template.yaml",
         "ResourcePath: /~1health",

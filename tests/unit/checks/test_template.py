@@ -15,11 +15,15 @@ from checks.template import (
     Skip,
     as_prod,
     cfn_lint,
+    database_classes,
     general_skips,
+    kinds_of_regions,
     missing_types,
     own,
     translate,
+    unknown_classes,
     unresolved,
+    used_types,
     wildcards,
     without_budgets,
 )
@@ -39,13 +43,31 @@ def policy(**statement):
 
 
 def test_the_translated_template_lints(translated):
-    assert cfn_lint(translated) == []
+    assert cfn_lint(translated, REGIONS) == []
 
 
 def test_lint_reads_the_translated_template(translated):
     broken = json.loads(json.dumps(translated))
     broken["Resources"]["GenerateFunctionRole"]["Properties"]["NoSuchProperty"] = 1
-    assert "NoSuchProperty" in "".join(cfn_lint(broken))
+    assert "NoSuchProperty" in "".join(cfn_lint(broken, ["eu-central-1"]))
+
+
+def test_regions_with_equal_schemas_are_linted_once(translated):
+    kinds = kinds_of_regions(translated, REGIONS)
+    assert 1 < len(kinds) < 5
+    (lacking,) = [region for region in kinds if region in without_budgets(translated)]
+    assert kinds[lacking] == used_types(translated) - {BUDGET}
+
+
+def test_every_region_has_the_classes_of_the_database(translated):
+    classes = database_classes(translated)
+    assert classes == {"db.t4g.small", "db.t4g.medium"}
+    assert unknown_classes(translated, classes, REGIONS) == []
+
+
+def test_a_region_without_a_class_is_reported(translated):
+    found = unknown_classes(translated, ["db.t4g.small"], ["ca-west-1", "us-east-1"])
+    assert found == ["ca-west-1 has no db.t4g.small"]
 
 
 def test_every_resource_exists_in_the_regions_that_the_readme_promises(translated):
@@ -68,7 +90,7 @@ def test_a_region_without_a_resource_is_reported(translated):
 def test_the_rule_refuses_budgets_exactly_where_there_are_none(translated):
     lacking = {
         region
-        for region in REGIONS
+        for region in REGIONS | without_budgets(translated)
         if BUDGET not in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)
     }
     assert lacking == without_budgets(translated)
