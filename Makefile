@@ -9,8 +9,8 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 export PYTHON
 export SAM_CLI_TELEMETRY = 0
-# `sam` would send the credentials to AWS STS; only two targets need them.
-ifeq ($(filter deploy smoke,$(MAKECMDGOALS)),)
+# `sam` would send the credentials to AWS STS; only these targets need them.
+ifeq ($(filter preflight deploy smoke,$(MAKECMDGOALS)),)
 unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 endif
 
@@ -21,7 +21,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help run sam-local invoke cleanup migrate psql logs test acceptance containers
 .PHONY: rehearse rehearse-faults bench install format lint requirements packages clean
-.PHONY: build sbom deploy smoke
+.PHONY: build sbom preflight deploy smoke
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -120,7 +120,11 @@ sbom: export ENVIRONMENTS = pipeline
 sbom: ## Write the bill of materials of the build, .aws-sam/sbom.cdx.json
 	@$(IN_VENV) python -m checks.sbom
 
-deploy: export PARAMETERS := $(PARAMETERS)
+preflight deploy: export PARAMETERS := $(PARAMETERS)
+preflight: ## Find what would stop a deployment, before it begins: STAGE=dev
+	@$(IN_VENV) python -m checks.preflight $(STAGE)
+
+deploy: $(if $(filter 0,$(PREFLIGHT)),,preflight)
 deploy: ## Deploy the build to AWS: STAGE=dev (staging, prod; PARAMETERS="A=1 B=2")
 	@exec $(IN_VENV) python -m checks.deploy $(STAGE)
 

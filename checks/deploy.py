@@ -1,4 +1,4 @@
-"""`make deploy`: `sam deploy` of the build to a stage of samconfig.toml.
+"""`make deploy`: after the preflight, `sam deploy` of the build to a stage.
 
 PARAMETERS in the environment, such as "AlarmEmail=ops@example.com Tracing=PassThrough",
 sets parameters beside those of samconfig.toml. `sam deploy --parameter-overrides` alone
@@ -45,18 +45,23 @@ def deployment(stage: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def overrides(stage: str, parameters: str) -> list[str]:
+    """Return the parameters of a stage and those given, as `sam` expects them."""
+    return [f"{name}='{value}'" for name, value in merged(stage, parameters).items()]
+
+
+def merged(stage: str, parameters: str) -> dict[str, str]:
     """Return the parameters of a stage, and those given as text, which win."""
     stages = tomllib.loads((ROOT / "samconfig.toml").read_text())
     if "deploy" not in stages.get(stage, {}):
         raise DeployError(f"samconfig.toml has no stage {stage}.")
-    merged = {}
+    result = {}
     listed = stages[stage].get("global", {}).get("parameters", {})
     for pair in [*listed.get("parameter_overrides", []), *words(parameters)]:
         name, equals, value = pair.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z0-9]+", name) or "'" in value:
             raise DeployError(f"PARAMETERS: {pair!r} is not Name=Value.")
-        merged[name] = value
-    return [f"{name}='{value}'" for name, value in merged.items()]
+        result[name] = value
+    return result
 
 
 def words(text: str) -> list[str]:

@@ -20,15 +20,21 @@ from local.processes import LocalError, end, spawn
 from local.project import ROOT, architecture
 from rehearsal.servers import REGION, Certificate, Emulator
 
-STACK = "qr-rehearsal"
-STAGE = "prod"
-
 
 class Deployment:
-    """The template's stack; `folder` is for the build and the logs of `sam`."""
+    """A stack of the template; `folder` is for the build and the logs of `sam`."""
 
-    def __init__(self, folder: Path, tls: Certificate, emulator: Emulator) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tls: Certificate,
+        emulator: Emulator,
+        stack: str = "qr-rehearsal",
+        stage: str = "prod",
+    ) -> None:
         self.folder = folder
+        self.stack_name = stack
+        self.stage = stage
         self.build = folder / "build"
         self.tls = tls
         self.emulator = emulator
@@ -43,7 +49,7 @@ class Deployment:
     @cached_property
     def stack(self) -> Any:
         """CloudFormation's description of the stack."""
-        found = self.client("cloudformation").describe_stacks(StackName=STACK)
+        found = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
         return found["Stacks"][0]
 
     @cached_property
@@ -90,7 +96,7 @@ class Deployment:
                 "SAM_CLI_POLL_DELAY": "0.5",  # seconds
             }
         self.runs += 1
-        path = self.folder / f"sam-{self.runs}-{arguments[0]}.log"
+        path = self.folder / f"sam-{self.stage}-{self.runs}-{arguments[0]}.log"
         with path.open("w+b") as log:
             command = [sys.executable, "-m", "samcli", *arguments]
             process = spawn(command, log=log, env=environment, cwd=ROOT)
@@ -113,7 +119,7 @@ class Deployment:
         """Create or update the stack with these parameters."""
         given = {
             "Architecture": architecture(),
-            "Stage": STAGE,
+            "Stage": self.stage,
             # A production stage has all resources of the others, and RDS Proxy.
             "Production": "true",
             "AlarmEmail": "operator@example.com",
@@ -122,8 +128,13 @@ class Deployment:
         }
         command = ["deploy", "--template-file", str(self.build / "template.yaml")]
         command += ["--config-file", str(ROOT / "samconfig.toml")]
-        command += ["--config-env", STAGE, "--no-confirm-changeset", "--no-progressbar"]
-        command += ["--stack-name", STACK, "--region", REGION, "--parameter-overrides"]
+        command += [
+            "--config-env",
+            "prod",
+            "--no-confirm-changeset",
+            "--no-progressbar",
+        ]
+        command += [*self.options(), "--parameter-overrides"]
         try:
             self.sam(*command, *(f"{name}='{value}'" for name, value in given.items()))
         except LocalError as error:
@@ -131,12 +142,20 @@ class Deployment:
         self.__dict__.pop("stack", None)
         self.__dict__.pop("outputs", None)
 
+    def options(self) -> list[str]:
+        """Return the options of `sam` that name this stack."""
+        return ["--stack-name", self.stack_name, "--region", REGION]
+
+    def delete(self) -> None:
+        """Delete the stack (sam delete)."""
+        self.sam("delete", "--no-prompts", *self.options())
+
     def failures(self) -> str:
         """Return why resources of the stack failed, one per line, the cause first."""
         events: list[Any] = []
         with suppress(ClientError):  # the stack may not exist yet
             pages = self.client("cloudformation").get_paginator("describe_stack_events")
-            for page in pages.paginate(StackName=STACK):
+            for page in pages.paginate(StackName=self.stack_name):
                 events += page["StackEvents"]
         return "\n".join(
             f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
@@ -158,7 +177,7 @@ class Deployment:
         another port or scheme.
         """
         if url.startswith("/"):
-            api = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"
+            api = f"/_aws/execute-api/{self.outputs['ApiId']}/{self.stage}"
             url = f"{self.emulator.endpoint_url}{api}{url}"
         sent = dict(headers or {})
         if port:

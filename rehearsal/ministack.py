@@ -3,16 +3,18 @@
 It runs in MiniStack's own environment, and depends on internals of its pinned version.
 It adds what MiniStack lacks:
 
-- AWS::RDS::DBInstance creates its database and its master user in the rehearsal's
-  PostgreSQL, with the settings of its parameter group (a setting that needs a restart
-  is only checked). PostgreSQL checks tokens over LDAP. A token must have a valid
-  signature and age, and its signer must have the right to rds-db:connect.
+- AWS::RDS::DBInstance takes one of the rehearsal's PostgreSQL servers. It creates its
+  database and its master user there, with the settings of its parameter group (a
+  setting that needs a restart is only checked). PostgreSQL checks tokens over LDAP. A
+  token must have a valid signature and age, and its signer must have the right to
+  rds-db:connect. A protected instance cannot be deleted.
 - AWS::RDS::DBProxy is the same PostgreSQL, for all users but the master. The signer
   needs the right to connect to the proxy, and the proxy's role the right to connect to
   the database.
-- AWS::ElastiCache::ServerlessCache adds the users of its group to the rehearsal's
-  Redis, with their access strings. Redis cannot check tokens and accepts any. Instead,
-  a step of the rehearsal checks the right to elasticache:Connect with IAM.
+- AWS::ElastiCache::ServerlessCache takes one of the rehearsal's Redis servers, and adds
+  the users of its group to it, with their access strings. Redis cannot check tokens and
+  accepts any. Instead, a step of the rehearsal checks the right to elasticache:Connect
+  with IAM.
 - The gateway's own answers (403, 429 and so on) are those of the API's OpenAPI body.
 - CodeDeploy keeps what a hook reports about a deployment. Each deployment is of the
   newest group, and shifts no traffic: an alias moves at once.
@@ -35,6 +37,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +61,21 @@ HANDLERS = provisioners._RESOURCE_HANDLERS
 # Variables that the rehearsal sets, even if the template sets them.
 OURS = {"CA_BUNDLE", "S3_ENDPOINT_URL"}
 CUSTOM_RESOURCE_TIMEOUT = "60"  # seconds
-# Of the stack: its resource id, its role's ARN, and its target once that exists.
-PROXY: dict[str, str] = {}
+# By name, which is that of its database: its resource id, its role's ARN, and its
+# target once that exists.
+PROXIES: dict[str, dict[str, str]] = {}
+# By database, its server: the command of psql, and the ports of PostgreSQL and LDAP.
+SERVERS: dict[str, dict[str, Any]] = {}
+# By name, its server: the port, the command of redis-cli, and its password.
+CACHES: dict[str, dict[str, Any]] = {}
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, str]]  # a resource's physical id and its attributes
 
 
-def psql(script: str, **variables: str) -> None:
+def psql(instance: str, script: str, /, **variables: str) -> None:
     """Run a script as PostgreSQL's superuser; its variables are :"name" and :'name'."""
-    command = [*SETTINGS["psql"], "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+    command = [*SERVERS[instance]["psql"], "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
     command += [f"--set={name}={value}" for name, value in variables.items()]
     done = subprocess.run(
         command, input=script, capture_output=True, text=True, check=False
@@ -76,11 +84,12 @@ def psql(script: str, **variables: str) -> None:
         raise ValueError(f"PostgreSQL refused: {done.stderr.strip()}")
 
 
-def redis(*command: str) -> None:
-    """Run a command as the cache's administrator."""
+def redis(name: str, *command: str) -> None:
+    """Run a command as a cache's administrator."""
+    cache = CACHES[name]
     done = subprocess.run(
-        [*SETTINGS["redis_cli"], *command],
-        env={**os.environ, "REDISCLI_AUTH": SETTINGS["redis_password"]},
+        [*cache["redis_cli"], *command],
+        env={**os.environ, "REDISCLI_AUTH": cache["password"]},
         capture_output=True,
         text=True,
         check=False,
@@ -92,6 +101,7 @@ def redis(*command: str) -> None:
 # -------------------------------------------------------------------------- database
 
 _create_instance = HANDLERS["AWS::RDS::DBInstance"]["create"]
+_delete_instance = HANDLERS["AWS::RDS::DBInstance"]["delete"]
 _MASTER = """
     CREATE ROLE rds_iam;
     CREATE ROLE :"master" LOGIN CREATEROLE CREATEDB;
@@ -106,27 +116,36 @@ def create_instance(logical_id: str, properties: Properties, stack: str) -> Crea
         raise ValueError("The master user must log in with a token: iam-db-auth")
     name, _ = _create_instance(logical_id, properties, stack)
     instance = rds._instances[name]
-    instance["Endpoint"].update(
-        Address=SETTINGS["host"], Port=SETTINGS["database_port"]
-    )
-    psql(_MASTER, master=properties["MasterUsername"], database=properties["DBName"])
+    SERVERS[name] = SETTINGS["databases"][len(SERVERS)]
+    instance["Endpoint"].update(Address=SETTINGS["host"], Port=SERVERS[name]["port"])
+    names = {"master": properties["MasterUsername"], "database": properties["DBName"]}
+    psql(name, _MASTER, **names)
     group = rds._param_groups[properties["DBParameterGroupName"]]
     for parameter, given in group["Parameters"].items():
         if not parameter.startswith("rds."):  # RDS's own; TLS is required anyway
             value = given["ParameterValue"]
-            psql("ALTER SYSTEM SET :\"name\" = :'value';", name=parameter, value=value)
-    psql("SELECT pg_reload_conf();")
+            script = "ALTER SYSTEM SET :\"name\" = :'value';"
+            psql(name, script, name=parameter, value=value)
+    psql(name, "SELECT pg_reload_conf();")
     return name, provisioners._rds_db_instance_attrs(instance)
+
+
+def delete_instance(name: str, properties: Properties) -> None:
+    """Delete an instance that is not protected against it."""
+    if rds._instances[name]["DeletionProtection"]:
+        raise ValueError(f"{name} is protected against deletion")
+    _delete_instance(name, properties)
 
 
 def create_proxy(_logical_id: str, properties: Properties, _stack: str) -> Created:
     """Create a second address of the database, with its own id for IAM rights."""
     if properties["DefaultAuthScheme"] != "IAM_AUTH" or not properties["RequireTLS"]:
         raise ValueError("The proxy must require a token and TLS")
-    PROXY.update(id=f"prx-{secrets.token_hex(8)}", role=properties["RoleArn"])
-    return properties["DBProxyName"], {
+    name, number = properties["DBProxyName"], f"prx-{secrets.token_hex(8)}"
+    PROXIES[name] = {"id": number, "role": properties["RoleArn"]}
+    return name, {
         "DBProxyArn": (
-            f"arn:aws:rds:{get_region()}:{get_account_id()}:db-proxy:{PROXY['id']}"
+            f"arn:aws:rds:{get_region()}:{get_account_id()}:db-proxy:{number}"
         ),
         "Endpoint": SETTINGS["host"],
     }
@@ -136,16 +155,18 @@ def create_proxy_targets(
     logical_id: str, properties: Properties, stack: str
 ) -> Created:
     """Accept targets that exist; before, the proxy accepts no login."""
-    unknown = set(properties["DBInstanceIdentifiers"]) - set(rds._instances)
-    if unknown:
-        raise ValueError(f"Unknown database instances: {unknown}")
-    PROXY["target"] = properties["DBInstanceIdentifiers"][0]
+    (target,) = properties["DBInstanceIdentifiers"]
+    if target not in rds._instances:
+        raise ValueError(f"Unknown database instance: {target}")
+    PROXIES[properties["DBProxyName"]]["target"] = target
     return accept(logical_id, properties, stack)
 
 
-def refusal(user: str, token: str) -> str:
+def refusal(database: str, user: str, token: str) -> str:
     """Return why a user may not log in with a token; "" if they may."""
-    (account, region, _), instance = next(iter(rds._instances.all_items()))
+    ((account, region, _), instance) = next(
+        item for item in rds._instances.all_items() if item[0][2] == database
+    )
     if not instance["IAMDatabaseAuthenticationEnabled"]:
         return "the instance accepts no tokens"
     found = rds_iam.verify_rds_iam_token(
@@ -161,15 +182,16 @@ def refusal(user: str, token: str) -> str:
     with request_scope(account, region):
         signer = iam_evaluator.resolve_principal(found.access_key_id, account)
         required = [(signer, instance["DbiResourceId"])]
-        if PROXY and user != instance["MasterUsername"]:
-            if "target" not in PROXY:
+        proxy = PROXIES.get(database)
+        if proxy and user != instance["MasterUsername"]:
+            if "target" not in proxy:
                 return "the proxy has no target yet"
-            name = PROXY["role"].rpartition("/")[2]
+            name = proxy["role"].rpartition("/")[2]
             policies = iam_evaluator._gather_role_policies(name, account)
-            proxy = iam_evaluator.PrincipalInfo(
-                PROXY["role"], "AssumedRole", account, policies
+            itself = iam_evaluator.PrincipalInfo(
+                proxy["role"], "AssumedRole", account, policies
             )
-            required = [(signer, PROXY["id"]), (proxy, instance["DbiResourceId"])]
+            required = [(signer, proxy["id"]), (itself, instance["DbiResourceId"])]
         for who, resource in required:
             request = iam_evaluator.EvalContext(
                 principal_arn=who.arn,
@@ -186,10 +208,13 @@ def refusal(user: str, token: str) -> str:
     return ""
 
 
-def verdict(user: str, token: str) -> str:
+def verdict(ldap_port: int, user: str, token: str) -> str:
     """Log and return why a user may not log in; an error here is a refusal, too."""
     try:
-        reason = refusal(user, token)
+        (database,) = (
+            name for name, server in SERVERS.items() if server["ldap_port"] == ldap_port
+        )
+        reason = refusal(database, user, token)
     except Exception as error:  # noqa: BLE001  PostgreSQL waits for an answer
         reason = repr(error)
     print(f"login of {user}: {reason or 'granted'}", flush=True)
@@ -200,17 +225,18 @@ def verdict(user: str, token: str) -> str:
 
 
 def create_cache(_logical_id: str, properties: Properties, _stack: str) -> Created:
-    """Add the users of the cache's group; the endpoint is the rehearsal's Redis."""
+    """Add the users of the cache's group; the endpoint is the rehearsal's server."""
     name = properties["ServerlessCacheName"]
+    CACHES[name] = SETTINGS["caches"][len(CACHES)]
     for user_id in elasticache._user_groups[properties["UserGroupId"]]["UserIds"]:
         user = elasticache._users[user_id]
         rights = user["AccessString"].split()
-        redis("ACL", "SETUSER", user["UserName"], "reset", "nopass", *rights)
+        redis(name, "ACL", "SETUSER", user["UserName"], "reset", "nopass", *rights)
     owner = f"{get_region()}:{get_account_id()}"
     return name, {
         "ARN": f"arn:aws:elasticache:{owner}:serverlesscache:{name}",
         "Endpoint.Address": SETTINGS["host"],
-        "Endpoint.Port": str(SETTINGS["cache_port"]),
+        "Endpoint.Port": str(CACHES[name]["port"]),
     }
 
 
@@ -378,7 +404,9 @@ def main() -> None:
             "update": accept_update,
             "delete": accept_deletion,
         }
-    HANDLERS["AWS::RDS::DBInstance"]["create"] = create_instance
+    HANDLERS["AWS::RDS::DBInstance"].update(
+        create=create_instance, delete=delete_instance
+    )
     HANDLERS["AWS::ApiGateway::RestApi"]["create"] = create_api
     provisioners._apigw_rest_api_create = create_api  # an update may call it as well
     provisioners._apigw_method_settings = method_settings
@@ -394,8 +422,9 @@ def main() -> None:
     sys.executable = SETTINGS["python"]
     Config._insecure_bind = [f"{SETTINGS['host']}:{SETTINGS['plain_port']}"]
     app._port_is_bindable = lambda *_: False  # never use port 443 as well
-    directory = ldap_tokens.serve(SETTINGS["host"], SETTINGS["ldap_port"], verdict)
-    threading.Thread(target=directory.serve_forever, daemon=True).start()
+    for port in (server["ldap_port"] for server in SETTINGS["databases"]):
+        directory = ldap_tokens.serve(SETTINGS["host"], port, partial(verdict, port))
+        threading.Thread(target=directory.serve_forever, daemon=True).start()
     sys.argv[1:] = []
     app.main()
 

@@ -151,6 +151,11 @@ class Database(Server):
         connection.autocommit = True
         return connection
 
+    def psql(self) -> list[str]:
+        """Return the command of psql as superuser."""
+        command = [str(self.programs / "psql"), "-h", str(self.folder)]
+        return [*command, "-p", str(self.port), "-U", "postgres"]
+
     def execute(
         self, statement: str, values: Sequence[object] = (), database: str = "qrcodes"
     ) -> list[tuple[Any, ...]]:
@@ -231,6 +236,10 @@ class Cache(Server):
         except redis.ConnectionError:
             return False
 
+    def redis_cli(self) -> list[str]:
+        """Return the command of redis-cli as administrator; it needs the password."""
+        return ["redis-cli", "-s", str(self.socket), "--user", ADMINISTRATOR]
+
     def execute(self, *command: object) -> Any:
         """Run one command as administrator."""
         client: Any = redis.Redis(  # the stubs of its commands are incomplete
@@ -259,14 +268,14 @@ class Emulator(Server):
         folder: Path,
         tls: Certificate,
         trusted: Path,
-        database: Database,
-        cache: Cache,
+        databases: Sequence[Database],
+        caches: Sequence[Cache],
     ) -> None:
         super().__init__(folder)
         self.tls = tls
         self.trusted = trusted
-        self.database = database
-        self.cache = cache
+        self.databases = databases
+        self.caches = caches
         self.cwd = ROOT
         self.settings = self.folder / "settings.json"
         self.plain_port = 0  # set by prepare(), like the keys
@@ -278,7 +287,7 @@ class Emulator(Server):
         return f"https://{HOST}:{self.port}"
 
     def prepare(self) -> None:
-        """Create keys and write the settings, once database and cache are prepared."""
+        """Create keys and write the settings, once all other servers are prepared."""
         super().prepare()
         if self.access_key:
             return
@@ -307,25 +316,28 @@ class Emulator(Server):
         }
 
     def _write_settings(self) -> None:
-        database, cache = self.database, self.cache
-        psql = [str(database.programs / "psql"), "-h", str(database.folder)]
-        psql += ["-p", str(database.port), "-U", "postgres"]
+        databases = [
+            {
+                "psql": database.psql(),
+                "port": database.port,
+                "ldap_port": database.ldap_port,
+            }
+            for database in self.databases
+        ]
+        caches = [
+            {
+                "redis_cli": cache.redis_cli(),
+                "port": cache.port,
+                "password": cache.password,
+            }
+            for cache in self.caches
+        ]
         settings = {
             "python": f"{sys.prefix}-lambda/bin/python",
             "plain_port": self.plain_port,
-            "ldap_port": database.ldap_port,
             "host": HOST,
-            "database_port": database.port,
-            "psql": psql,
-            "cache_port": cache.port,
-            "redis_cli": [
-                "redis-cli",
-                "-s",
-                str(cache.socket),
-                "--user",
-                ADMINISTRATOR,
-            ],
-            "redis_password": cache.password,
+            "databases": databases,
+            "caches": caches,
         }
         self.settings.touch(mode=0o600)
         self.settings.write_text(json.dumps(settings))

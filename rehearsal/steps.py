@@ -25,7 +25,7 @@ from PIL import Image
 from local.http import Answer
 from local.processes import LocalError, wait_until
 from local.project import EVENTS, architecture
-from rehearsal.deployment import STACK, Deployment
+from rehearsal.deployment import Deployment
 from rehearsal.servers import (
     REGION,
     Cache,
@@ -77,12 +77,22 @@ class Rehearsal:
         self.tls = Certificate(folder)
         self.trusted = folder / "trusted.pem"  # authorities that the functions trust
         self.database = Database(folder / "postgresql", tools, self.tls)
+        self.database_eu = Database(folder / "postgresql-eu", tools, self.tls)
         self.cache = Cache(folder / "redis", tools, self.tls)
+        cache_eu = Cache(folder / "redis-eu", tools, self.tls)
         self.emulator = Emulator(
-            folder / "emulator", self.tls, self.trusted, self.database, self.cache
+            folder / "emulator",
+            self.tls,
+            self.trusted,
+            [self.database, self.database_eu],
+            [self.cache, cache_eu],
         )
-        self.servers = [self.database, self.cache, self.emulator]
+        self.servers = [self.database, self.database_eu, self.cache, cache_eu]
+        self.servers += [self.emulator]
         self.deployment = Deployment(folder, self.tls, self.emulator)
+        self.deployment_eu = Deployment(
+            folder, self.tls, self.emulator, "qr-rehearsal-eu", "prodeu"
+        )
         self.call = self.deployment.call
         self.texts: list[str] = []  # payloads, which no log may contain
         self.first = self.second = ""  # ids of codes
@@ -110,6 +120,7 @@ class Rehearsal:
             self.update,
             self.release,
             self.verify,
+            self.stand_beside_another_stage,
             self.clean_up_on_schedule,
             self.clean_up_by_hand,
             self.distrust,
@@ -148,6 +159,13 @@ class Rehearsal:
         self.deployment.deploy(UrlTtlSeconds=FIRST_URL_SECONDS, **LIMITS, **SCHEDULE)
         tables = self.database.execute("SELECT to_regclass('public.qr_codes')")
         check(tables[0][0], "The migrations created no table of codes.")
+        (database,) = self.deployment.client("rds").describe_db_instances()[
+            "DBInstances"
+        ]
+        check(
+            not database["DeletionProtection"],
+            "A first deployment that fails could not be deleted.",
+        )
 
     def answer_at_once(self) -> None:
         """The first requests succeed: functions waited for the proxy's targets."""
@@ -162,7 +180,7 @@ class Rehearsal:
         )
         order = [
             (event["LogicalResourceId"], event["ResourceStatus"])
-            for page in events.paginate(StackName=STACK)
+            for page in events.paginate(StackName=self.deployment.stack_name)
             for event in page["StackEvents"]
         ][::-1]  # the oldest first
         ready = order.index(("DatabaseProxyTargets", "CREATE_COMPLETE"))
@@ -321,6 +339,28 @@ class Rehearsal:
         self.deployment.deploy(**LATER, **LIMITS, **SCHEDULE)
         check(self.hook("d-GOOD00002") == "Succeeded", "It refuses the good version.")
 
+    def stand_beside_another_stage(self) -> None:
+        """A second production stage beside the first shares nothing with it."""
+        other = self.deployment_eu
+        other.deploy(ManageApiGatewayAccount="false")
+        missing = self.resources(self.deployment) - self.resources(other)
+        shared = {"ApiGatewayAccount", "ApiGatewayLogRole"}
+        check(missing == shared, f"The second stage lacks {missing - shared}.")
+        # Both answer at once, each to its own key, and know only their own codes.
+        expect(other.call("GET", "/health"), 200, database="ok", cache="ok")
+        expect(self.call("GET", "/health"), 200, database="ok", cache="ok")
+        body = {"data": self.text()}
+        for key, status in ((self.deployment.api_key, 403), (other.api_key, 201)):
+            answer = other.call("POST", "/generate", body, {"X-Api-Key": key})
+            expect(answer, status)
+        path = f"/retrieve/{answer.json['qr_id']}"
+        expect(self.call("GET", path), 404)
+        found = other.call("GET", path)
+        expect(found, 200)
+        expect(self.call("GET", found.json["qr_code"]), 200)
+        other.delete()
+        expect(self.call("GET", "/health"), 200, database="ok", cache="ok")
+
     def clean_up_on_schedule(self) -> None:
         """The schedule erases an expired code, which is 410 afterwards."""
         self.age(self.first)
@@ -335,7 +375,7 @@ class Rehearsal:
         self.age(self.second)
         report = self.deployment.sam(
             *("remote", "invoke", "CleanupFunction"),
-            *("--stack-name", STACK, "--region", REGION),
+            *self.deployment.options(),
         )
         check('"erased": 1' in report, f"It did not erase one code:\n{report}")
         self.check_erased(self.second)
@@ -374,7 +414,10 @@ class Rehearsal:
             cursor.execute("LOCK TABLE qr_codes")
             expect(self.post(self.text()), 503, code="unavailable")
         connection.close()
-        logs = {"PostgreSQL's log": self.database.log.read_text()}
+        logs = {
+            "PostgreSQL's log": self.database.log.read_text(),
+            "The other PostgreSQL's log": self.database_eu.log.read_text(),
+        }
         events = self.deployment.client("logs")
         for group in events.describe_log_groups()["logGroups"]:
             found = events.filter_log_events(logGroupName=group["logGroupName"])
@@ -400,9 +443,7 @@ class Rehearsal:
             DeletionProtection=False,
         )
         bucket = self.deployment.outputs["QrBucketName"]
-        self.deployment.sam(
-            "delete", "--no-prompts", "--stack-name", STACK, "--region", REGION
-        )
+        self.deployment.delete()
         answer = self.call("GET", "/health")
         check(answer.status in (403, 404), f"The API still answers: {answer}")
         buckets = self.deployment.client("s3").list_buckets()["Buckets"]
@@ -432,7 +473,7 @@ class Rehearsal:
     def hook(self, deployment: str) -> str:
         """Invoke the hook as CodeDeploy does; return what it reports."""
         stack = self.deployment.client("cloudformation").describe_stack_resource(
-            StackName=STACK, LogicalResourceId="VerifyFunction"
+            StackName=self.deployment.stack_name, LogicalResourceId="VerifyFunction"
         )
         event = json.loads((EVENTS / "verify/pre_traffic.json").read_text())
         answer = self.deployment.client("lambda").invoke(
@@ -444,6 +485,18 @@ class Rehearsal:
         returned = answer["Payload"].read().decode()
         check(found["status"] != "InProgress", f"It reports nothing: {returned}")
         return str(found["status"])
+
+    @staticmethod
+    def resources(deployment: Deployment) -> set[str]:
+        """Return the logical ids of a stack's resources, without SAM's checksums."""
+        pages = deployment.client("cloudformation").get_paginator(
+            "list_stack_resources"
+        )
+        return {
+            re.sub(r"[0-9a-f]{10}$", "", resource["LogicalResourceId"])
+            for page in pages.paginate(StackName=deployment.stack_name)
+            for resource in page["StackResourceSummaries"]
+        }
 
     def layers(self, version: str) -> list[str]:
         """Return the ARNs of the layers of the retrieve function."""

@@ -175,6 +175,27 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "The pre-traffic hook stops a broken version",
         "It accepts a broken version",
     ),
+    "the stage's name decides what production is": Fault(
+        "template.yaml",
+        "IsProduction: !Equals [!Ref Production, 'true']",
+        "IsProduction: !Equals [!Ref Stage, prod]",
+        "A second production stage",
+        "The second stage lacks",
+    ),
+    "a name is the same in every stage": Fault(
+        "template.yaml",
+        "        - CodeDeployHook_qr-${Suffix}\n",
+        "        - CodeDeployHook_qr\n",
+        "A second production stage",
+        "CodeDeployHook_qr",
+    ),
+    "the database is protected before it works": Fault(
+        "template.yaml",
+        "DeletionProtection: !Ref ProtectDatabase",
+        "DeletionProtection: true",
+        "The stack is created",
+        "A first deployment that fails could not be deleted",
+    ),
     "a limit is for a route that does not exist": Fault(
         "template.yaml",
         "ResourcePath: /~1health",

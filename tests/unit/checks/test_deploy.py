@@ -1,5 +1,7 @@
 """What `make deploy` passes to `sam deploy`."""
 
+import re
+import subprocess
 import tomllib
 
 import pytest
@@ -72,3 +74,19 @@ def test_the_command(project, environment, added):
 def test_without_a_build_nothing_is_deployed():
     with pytest.raises(DeployError, match=r"Run make build first\."):
         deployment("dev", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "first"), [([], "checks.preflight"), (["PREFLIGHT=0"], "checks.deploy")]
+)
+def test_a_deployment_begins_with_the_preflight(options, first):
+    done = subprocess.run(
+        ["make", "-n", "deploy", "STAGE=dev", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    commands = re.findall(r"checks\.\w+ dev", done.stdout)
+    assert commands[0] == f"{first} dev"
+    assert commands[-1] == "checks.deploy dev"
