@@ -29,11 +29,10 @@ class Deployment:
         folder: Path,
         tls: Certificate,
         emulator: Emulator,
-        stack: str = "qr-rehearsal",
-        stage: str = "prod",
+        stage: str,
     ) -> None:
         self.folder = folder
-        self.stack_name = stack
+        self.stack_name = f"qr-codes-{stage}"
         self.stage = stage
         self.build = folder / "build"
         self.tls = tls

@@ -21,10 +21,11 @@ from typing import Any
 
 import zxingcpp
 from PIL import Image
+from samcli.yamlhelper import yaml_parse
 
 from local.http import Answer
 from local.processes import LocalError, wait_until
-from local.project import EVENTS, architecture
+from local.project import EVENTS, ROOT, architecture
 from rehearsal.deployment import Deployment
 from rehearsal.servers import (
     REGION,
@@ -89,10 +90,8 @@ class Rehearsal:
         )
         self.servers = [self.database, self.database_eu, self.cache, cache_eu]
         self.servers += [self.emulator]
-        self.deployment = Deployment(folder, self.tls, self.emulator)
-        self.deployment_eu = Deployment(
-            folder, self.tls, self.emulator, "qr-rehearsal-eu", "prodeu"
-        )
+        self.deployment = Deployment(folder, self.tls, self.emulator, "prod")
+        self.deployment_eu = Deployment(folder, self.tls, self.emulator, "prodeu")
         self.call = self.deployment.call
         self.texts: list[str] = []  # payloads, which no log may contain
         self.first = self.second = ""  # ids of codes
@@ -156,7 +155,12 @@ class Rehearsal:
 
     def deploy(self) -> None:
         """The stack is created, its schema by the custom resource (sam deploy)."""
-        self.deployment.deploy(UrlTtlSeconds=FIRST_URL_SECONDS, **LIMITS, **SCHEDULE)
+        self.deployment.deploy(
+            UrlTtlSeconds=FIRST_URL_SECONDS,
+            PermissionsBoundaryArn=self.boundary(),
+            **LIMITS,
+            **SCHEDULE,
+        )
         tables = self.database.execute("SELECT to_regclass('public.qr_codes')")
         check(tables[0][0], "The migrations created no table of codes.")
         (database,) = self.deployment.client("rds").describe_db_instances()[
@@ -462,6 +466,25 @@ class Rehearsal:
             " WHERE usename = 'qr_app'"
         )
         self.cache.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def boundary(self) -> str:
+        """Create the policy that bounds the roles of a stack; return its ARN."""
+        roles = yaml_parse((ROOT / ".github/oidc-role.yaml").read_text())
+        document = roles["Resources"]["Boundary"]["Properties"]["PolicyDocument"]
+        sts = self.deployment.client("sts")
+        names = {
+            "${AWS::Partition}": "aws",
+            "${AWS::Region}": REGION,
+            "${AWS::AccountId}": sts.get_caller_identity()["Account"],
+            "${Stage}": self.deployment.stage,
+        }
+        text = re.sub(r'\{"Fn::Sub": ("[^"]+")\}', r"\1", json.dumps(document))
+        for name, value in names.items():
+            text = text.replace(name, value)
+        made = self.deployment.client("iam").create_policy(
+            PolicyName="boundary", PolicyDocument=text
+        )
+        return str(made["Policy"]["Arn"])
 
     def configuration(self, function: str, version: str = "$LATEST") -> Any:
         """Return the configuration of a deployed function."""

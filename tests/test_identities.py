@@ -55,6 +55,7 @@ TYPES = {
     "WebAcl": "AWS::WAFv2::WebACL",
     "WebAclAssociation": "AWS::WAFv2::WebACLAssociation",
     "Schema": "Custom::Schema",
+    "DeploymentRole": "AWS::IAM::Role",
     "GenerateFunction": "AWS::Serverless::Function",
     "GenerateLogs": "AWS::Logs::LogGroup",
     "RetrieveFunction": "AWS::Serverless::Function",

@@ -196,6 +196,13 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "The stack is created",
         "A first deployment that fails could not be deleted",
     ),
+    "the boundary lacks a right of a function": Fault(
+        ".github/oidc-role.yaml",
+        "Action: [s3:DeleteObject, s3:GetObject, s3:PutObject]",
+        "Action: [s3:DeleteObject, s3:PutObject]",
+        "The presigned URL returns an image",
+        "AccessDenied",
+    ),
     "a limit is for a route that does not exist": Fault(
         "template.yaml",
         "ResourcePath: /~1health",

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 import yaml
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 from samcli.yamlhelper import yaml_parse
 
 from checks.template import translate
@@ -115,8 +116,80 @@ def test_the_roles_on_aws_are_for_these_stages_and_stacks():
     assert ":role/qr-codes-${Stage}-*" in cloudformation
 
 
-def test_cloudformation_may_attach_exactly_the_policies_of_the_template():
-    translated = translate(yaml_parse((ROOT / "template.yaml").read_text()))
+@pytest.fixture(scope="module")
+def translated():
+    return translate(yaml_parse((ROOT / "template.yaml").read_text()))
+
+
+def test_every_role_of_the_stack_has_the_boundary(translated):
+    roles = of_type(translated, "AWS::IAM::Role")
+    assert len(roles) >= 10
+    for name, role in roles.items():
+        assert role["PermissionsBoundary"] == {
+            "Fn::If": [
+                "HasBoundary",
+                {"Ref": "PermissionsBoundaryArn"},
+                {"Ref": "AWS::NoValue"},
+            ]
+        }, name
+
+
+def test_the_boundary_has_the_rights_of_the_roles_and_no_other(translated):
+    managed = json.loads(aws_managed_policies_data)
+    used = set()
+    for role in of_type(translated, "AWS::IAM::Role").values():
+        for policy in role.get("Policies", []):
+            used |= actions(policy["PolicyDocument"])
+        for arn in role.get("ManagedPolicyArns", []):
+            name = json.dumps(arn).rpartition("/")[2].strip('"}')
+            used |= actions(managed[name]["Document"])
+    # CodeDeploy would read the code of servers, which we have not, from S3.
+    used -= {"s3:GetObjectVersion"}
+    roles = yaml_parse((ROOT / ".github/oidc-role.yaml").read_text())["Resources"]
+    boundary = actions(roles["Boundary"]["Properties"]["PolicyDocument"])
+    assert boundary == used
+    assert not any(action.startswith(("iam:", "sts:")) for action in boundary)
+
+
+def test_cloudformation_gives_rights_only_within_the_boundary():
+    roles = yaml_parse((ROOT / ".github/oidc-role.yaml").read_text())["Resources"]
+    (policy,) = roles["CloudFormationRole"]["Properties"]["Policies"]
+    giving = {
+        "iam:AttachRolePolicy",
+        "iam:CreateRole",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutRolePolicy",
+    }
+    for statement in policy["PolicyDocument"]["Statement"]:
+        allowed = set(statement["Action"])
+        assert "iam:DeleteRolePermissionsBoundary" not in allowed
+        if allowed & giving:
+            assert statement["Condition"]["StringEquals"] == {
+                "iam:PermissionsBoundary": {"Ref": "Boundary"}
+            }
+            giving -= allowed
+    assert giving == set()
+
+
+def of_type(template, kind):
+    """Return the properties of a template's resources of one type."""
+    return {
+        name: each["Properties"]
+        for name, each in template["Resources"].items()
+        if each["Type"] == kind
+    }
+
+
+def actions(document):
+    """Return the actions that a policy allows."""
+    found = set()
+    for statement in document["Statement"]:
+        given = statement["Action"]
+        found |= {given} if isinstance(given, str) else set(given)
+    return found
+
+
+def test_cloudformation_may_attach_exactly_the_policies_of_the_template(translated):
     used = {
         json.dumps(policy).partition(":iam::aws:")[2].strip('"}')
         for resource in translated["Resources"].values()
