@@ -18,6 +18,8 @@ It adds what MiniStack lacks:
 - The gateway's own answers (403, 429 and so on) are those of the API's OpenAPI body.
 - CodeDeploy keeps what a hook reports about a deployment. Each deployment is of the
   newest group, and shifts no traffic: an alias moves at once.
+- A role has the permissions boundary that the template gives it, and the name of a
+  function is not given twice.
 - Functions run in an environment that contains only boto3. Their sessions expire, and
   a custom resource must answer within a minute. The rehearsal sets the S3 endpoint and
   the trusted authorities, the template all other variables.
@@ -51,7 +53,15 @@ from ministack.core import (
     router,
 )
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import apigateway_v1, cloudformation, elasticache, rds, sts
+from ministack.services import (
+    apigateway_v1,
+    cloudformation,
+    elasticache,
+    iam,
+    lambda_svc,
+    rds,
+    sts,
+)
 from ministack.services.cloudformation import custom_resource, provisioners
 
 from rehearsal import ldap_tokens
@@ -365,7 +375,26 @@ async def handle_request(
     return answer
 
 
-# ------------------------------------------------------------------------- functions
+# ------------------------------------------------------------- roles and functions
+
+_create_role = HANDLERS["AWS::IAM::Role"]["create"]
+_create_function = HANDLERS["AWS::Lambda::Function"]["create"]
+
+
+def create_role(logical_id: str, properties: Properties, stack: str) -> Created:
+    """Create a role, with its permissions boundary."""
+    name, attributes = _create_role(logical_id, properties, stack)
+    iam._roles[name]["PermissionsBoundary"] = properties.get("PermissionsBoundary")
+    return name, attributes
+
+
+def create_function(logical_id: str, properties: Properties, stack: str) -> Created:
+    """Create a function, unless its name exists already."""
+    if properties.get("FunctionName") in lambda_svc._functions:
+        raise ValueError(f"{properties['FunctionName']} already exists")
+    created: Created = _create_function(logical_id, properties, stack)
+    return created
+
 
 _invoke_custom_resource = custom_resource.invoke_custom_resource
 _register_session = sts.register_session
@@ -408,11 +437,14 @@ def main() -> None:
         create=create_instance, delete=delete_instance
     )
     HANDLERS["AWS::ApiGateway::RestApi"]["create"] = create_api
+    HANDLERS["AWS::IAM::Role"]["create"] = create_role
+    HANDLERS["AWS::Lambda::Function"]["create"] = create_function
     provisioners._apigw_rest_api_create = create_api  # an update may call it as well
     provisioners._apigw_method_settings = method_settings
     provisioners._cw_metric_alarm_record = alarm_record
     cloudformation.handle_request = handle_request
     app.SERVICE_HANDLERS["codedeploy"] = codedeploy
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["codedeploy"] = "codedeploy"
     router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": ["CodeDeploy_20141006"]}
     iam_actions.extract_resource_arn = extract_resource_arn
     custom_resource.invoke_custom_resource = invoke_custom_resource

@@ -43,6 +43,10 @@ SCHEDULE = """      Events:
           Type: ScheduleV2
           Properties:
             OmitName: true # a fixed name would collide between stages
+            PermissionsBoundary: !If
+              - HasBoundary
+              - !Ref PermissionsBoundaryArn
+              - !Ref AWS::NoValue
             ScheduleExpression: !Ref CleanupSchedule
             RetryPolicy: # for a run that could not start
               MaximumRetryAttempts: 3
@@ -81,7 +85,7 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "requirements/layer.txt",
         requirement("redis"),
         left_out("redis"),
-        "POST /generate: 201",
+        "The first requests succeed",
         "not 200",
     ),
     "the bucket policy allows plain HTTP": Fault(
@@ -116,14 +120,14 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "template.yaml",
         "- !Select [6, !Split [':', !GetAtt DatabaseProxy.DBProxyArn]]",
         "- !GetAtt Database.DbiResourceId",
-        "POST /generate: 201",
+        "The first requests succeed",
         "rds-db:connect to prx-",
     ),
     "the proxy may not connect to the database": Fault(
         "template.yaml",
         "dbuser:${Database.DbiResourceId}/qr_app",
         "dbuser:${Database.DbiResourceId}/qr_admin",
-        "POST /generate: 201",
+        "The first requests succeed",
         "rds-db:connect to db-",
     ),
     "the cache's user may not use a command of the functions": Fault(
@@ -187,7 +191,7 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "        - CodeDeployHook_qr-${Suffix}\n",
         "        - CodeDeployHook_qr\n",
         "A second production stage",
-        "CodeDeployHook_qr",
+        "CodeDeployHook_qr already exists",
     ),
     "the database is protected before it works": Fault(
         "template.yaml",
