@@ -4,8 +4,13 @@ The database contains a code with the id RETRIEVED, which the events request.
 """
 
 from local.project import EVENTS
+from local.stack import ONLY_ON_AWS
 
-ALL = sorted(str(f.relative_to(EVENTS).with_suffix("")) for f in EVENTS.glob("*/*"))
+ALL = sorted(
+    str(file.relative_to(EVENTS).with_suffix(""))
+    for file in EVENTS.glob("*/*")
+    if file.parent.name not in ONLY_ON_AWS
+)
 CONTAINER_DATA = "https://example.com/containers"  # the data of `make containers`
 RETRIEVED = "3f1c8a52-7d0e-4b6a-9c41-5e8f2a7b6d90"
 STATUS = {
