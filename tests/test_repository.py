@@ -18,7 +18,7 @@ from PIL import Image as Raster
 from qr_service.config import Settings
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES
-from qr_service.engine.symbol import LEVELS
+from qr_service.engine.symbol import ECIS, LEVELS
 from qr_service.errors import BadRequest
 
 from tests.support import tables
@@ -230,6 +230,7 @@ LOGO = data_url()
 # The choices of the code; the model and docs/api.md repeat them.
 CHOICES = {
     "error_correction": LEVELS,
+    "eci": ECIS,
     "format": FORMATS,
     "shape": SHAPES,
     "gradient.type": GRADIENT_TYPES,
@@ -348,7 +349,7 @@ def test_the_documented_limits_are_those_of_the_model(name):
     if name in MODEL["required"]:
         assert default == "required", place
     elif "default" in field:
-        assert str(field["default"]) in words(default), place
+        assert json.dumps(field["default"]).strip('"') in words(default), place
 
 
 def words(text: str) -> set[str]:

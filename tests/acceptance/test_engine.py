@@ -2,9 +2,12 @@
 
 from itertools import product
 
+from qr_service.engine.segmentation import RANGES
 from qr_service.engine.style import FORMATS, SHAPES, Gradient, Style
 from qr_service.engine.symbol import LEVELS, capacity, encode
 
+from tests.support import segmentation
+from tests.support.damage import equal_verdict
 from tests.support.logos import random_request
 from tests.support.proofs import check, proven
 from tests.support.scanners import needs_zbar
@@ -17,6 +20,20 @@ def test_5000_random_texts_match_the_standard_package(measured):
         symbol = encode(data, level)
         assert symbol.rows == stock_rows(data, symbol), seed
     measured("5,000 random texts: 0 differences from the standard package")
+
+
+def test_the_segments_of_100000_texts_are_the_fewest_bits(measured):
+    for seed in range(100_000):
+        segmentation.check(segmentation.runs(seed), RANGES[seed % 3])
+    measured("100,000 texts of runs: 0 with more bits than the slow program finds")
+
+
+def test_the_smaller_picture_changes_none_of_5000_verdicts(measured):
+    accepted = sum(equal_verdict(seed) for seed in range(1000, 6000))
+    measured(
+        f"5,000 damaged pictures: {accepted} accepted, 0 differences between the"
+        " smaller and the whole picture"
+    )
 
 
 @needs_zbar

@@ -103,7 +103,13 @@ def test_a_repeated_request_with_a_logo_gets_the_same_answer(functions, database
 @pytest.mark.parametrize(
     ("style", "status", "code", "field"),
     [
-        ({"logo": LOGO, "logo_size": 0.5}, 422, "unscannable", "logo_size"),
+        (
+            {"logo": LOGO, "logo_size": 0.24, "boost_error_correction": False},
+            422,
+            "unscannable",
+            "logo_size",
+        ),
+        ({"logo": LOGO, "logo_size": 0.5}, 400, "out_of_range", "logo_size"),
         ({"gradient": {"to": "#ffffee"}}, 422, "unscannable", "gradient"),
         ({"dark": "#ffffff"}, 422, "unscannable", "dark"),
         ({"logo": "https://example.com/x.png"}, 400, "out_of_range", "logo"),

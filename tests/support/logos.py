@@ -8,11 +8,12 @@ from io import BytesIO
 from string import ascii_lowercase, digits
 
 from PIL import Image as Raster
-from PIL import ImageDraw
-from qr_service.edge.request import GenerateRequest
+from PIL import ImageCms, ImageDraw
 from qr_service.engine.images import render
 from qr_service.engine.style import FORMATS, SHAPES, Style
 from qr_service.engine.symbol import LEVELS, encode
+
+from tests.support.requests import request
 
 SIDE = 64
 
@@ -96,9 +97,9 @@ def random_request(seed):
         shape=shape,
         light=rng.choice(["#ffffff", "transparent"]),
         logo=LOGOS[rng.choice(sorted(LOGOS))],
-        logo_size=rng.choice([None, round(rng.uniform(0.05, 0.5), 3)]),
+        logo_size=rng.choice([None, round(rng.uniform(0.05, 0.243), 3)]),
     )
-    return GenerateRequest(data, 24, rng.choice(LEVELS), style, b"")
+    return request(data, rng.choice(LEVELS), style)
 
 
 def png(width, height, *chunks):
@@ -124,12 +125,13 @@ def hostile():
         "a bomb of 4 billion pixels": (png(65535, 65535, pixels), "png"),
         "a bomb of 100 million pixels": (png(10_000, 10_000, pixels), "png"),
         "a bit more than a megapixel": (file(Raster.new("L", (1001, 1000))), "png"),
-        "40 MB in a comment": (png(10, 10, (b"zTXt", b"a\0\0" + zeros), pixels), "png"),
         "40 MB of colour profile": (
             png(10, 10, (b"iCCP", b"a\0\0" + zeros), pixels),
             "png",
         ),
         "no pixels": (png(0, 0, pixels), "png"),
+        "transparent": (file(Raster.new("RGBA", (50, 50), (255, 0, 0, 0))), "png"),
+        "almost transparent": (file(Raster.new("LA", (50, 50), (0, 20))), "png"),
         "fewer pixels than declared": (png(100, 100, pixels), "png"),
         "a truncated png": (file(noise)[:3000], "png"),
         "a truncated jpeg": (file(noise, "JPEG")[:3000], "jpeg"),
@@ -144,7 +146,11 @@ def unusual():
     """Return valid files of unusual kinds, each with its media type."""
     red = Raster.new("RGB", (50, 50), "red")
     blue = Raster.new("RGB", (50, 50), "blue")
+    comment = (b"zTXt", b"a\0\0" + zlib.compress(bytes(40_000_000), 9))
+    grey = (b"IDAT", zlib.compress(bytes(11 * 10)))
     return {
+        "40 MB in a comment": (png(10, 10, comment, grey), "png"),
+        "called jpg": (file(red, "JPEG"), "jpg"),
         "animated": (file(red, save_all=True, append_images=[blue]), "png"),
         "cmyk": (file(red.convert("CMYK"), "JPEG"), "jpeg"),
         "palette": (file(red.convert("P"), transparency=0), "png"),
@@ -156,3 +162,16 @@ def unusual():
         "a column": (file(Raster.new("RGB", (1, 1000))), "png"),
         "a megapixel": (file(Raster.new("L", (1000, 1000))), "png"),
     }
+
+
+def steep_profile():
+    """Return the profile of sRGB with the curves of gamma 4 (ICC.1:2022, 10.6)."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, 4 << 8) + bytes(2)
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = bytearray(profile[132 : 132 + 12 * count])
+    for place in range(0, len(tags), 12):
+        if tags[place : place + 4] in (b"rTRC", b"gTRC", b"bTRC"):
+            struct.pack_into(">II", tags, place + 4, len(profile), 14)
+    body = profile[:132] + bytes(tags) + profile[132 + 12 * count :] + curve
+    return struct.pack(">I", len(body)) + body[4:]

@@ -3,23 +3,19 @@
 from dataclasses import replace
 
 import pytest
-from qr_service.edge.request import GenerateRequest
 from qr_service.engine import logo as logos
 from qr_service.engine.readback import read
 from qr_service.errors import DataTooLong, Unscannable
 from qr_service.generation import prove
 
+from tests.support.requests import request
 from tests.support.scanners import zbar_reads
 
 
 def proven(data, style, level="M"):
-    """Return the proof of an image that zxing-cpp and, for ASCII, zbar read back.
-
-    zbar guesses the encoding of bytes, so it is compared for ASCII only.
-    """
-    proof = prove(GenerateRequest(data, 24, level, style, b""))
-    if data.isascii():
-        assert zbar_reads(proof.image.body) == data.encode()
+    """Return the proof of an image that zxing-cpp and zbar read back."""
+    proof = prove(request(data, level, style))
+    assert zbar_reads(proof.image.body) == data.encode()
     return proof
 
 
@@ -47,7 +43,9 @@ def _check_advice(wanted, fields):
                 prove(replace(wanted, style=replace(wanted.style, logo_size=size)))
         return False
     assert fields["field"] == "logo_size"
-    assert 0.05 <= fields["allowed"] <= 0.5, "a size that a request may contain"
+    assert 0.05 <= fields["allowed"] <= logos.MOST_SIZE, (
+        "a size that a request may contain"
+    )
     style = replace(wanted.style, logo_size=fields["allowed"])
     assert check(replace(wanted, style=style)), "the size that the refusal allows"
     return False

@@ -32,6 +32,16 @@ def test_every_module_is_a_square_of_whole_pixels_inside_the_quiet_zone():
             assert raster.getpixel((x, y)) == expected
 
 
+@pytest.mark.parametrize("shape", ["square", *SHAPES])
+@pytest.mark.parametrize(("dark", "mode"), [("#333333", "LA"), ("#0000aa", "RGBA")])
+def test_transparency_is_a_channel_of_eight_bits(shape, dark, mode):
+    """Programs that make PDFs show nothing of a palette with transparency."""
+    style = Style(light="transparent", dark=dark, shape=shape)
+    with Raster.open(BytesIO(render(SYMBOL, style).body)) as file:
+        assert file.mode == mode
+        assert file.info.keys().isdisjoint({"transparency"})
+
+
 def test_a_transparent_background_is_transparent_and_the_rest_is_not():
     raster = pixels(render(SYMBOL, Style(light="transparent", dark="#0000aa")))
     assert raster.getpixel((0, 0))[3] == 0

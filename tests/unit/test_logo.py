@@ -7,7 +7,6 @@ from io import BytesIO
 
 import pytest
 from PIL import Image as Raster
-from qr_service.edge.request import GenerateRequest
 from qr_service.engine import logo as logos
 from qr_service.engine.images import render
 from qr_service.engine.readback import read
@@ -18,14 +17,17 @@ from qr_service.errors import BadRequest, Unscannable
 from qr_service.generation import prove
 from qrcode import util
 
-from tests.support import iso18004
+from tests.support import iso18004, requests
 from tests.support.logos import (
     LOGOS,
     data_url,
+    file,
     hostile,
     letter,
+    png,
     qr_code,
     random_request,
+    steep_profile,
     unusual,
 )
 from tests.support.proofs import check
@@ -35,7 +37,7 @@ DATA = "https://example.com/logo"
 
 
 def request(**style):
-    return GenerateRequest(DATA, 24, "M", Style(**style), b"")
+    return requests.request(DATA, "M", Style(**style))
 
 
 # --------------------------------------------------------------------- the arithmetic
@@ -150,6 +152,14 @@ def test_a_logo_raises_the_version_and_never_lowers_the_level():
     assert proof.style.logo_size == 0.24
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_without_boost_the_version_makes_room_for_the_logo(level):
+    wanted = requests.request(DATA, level, Style(logo=letter()), boost=False)
+    proof = prove(wanted)
+    assert proof.symbol.level == level
+    assert proof.symbol.version >= encode(DATA, level).version
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", sorted(LOGOS))
 def test_the_logo_is_centred_with_half_a_module_of_light_around_it(form, name):
@@ -227,13 +237,69 @@ def test_an_unusual_file_is_drawn_like_any_other(name, form):
         "data:image/png;base64,iVBORw0KG",
         "DATA:image/png;base64,iVBORw0K",
         " data:image/png;base64,iVBORw0K",
-        "data:image/png;base64,iVBORw0K\n",
     ],
 )
 def test_anything_but_a_data_url_of_a_png_or_jpeg_is_refused(url):
     with pytest.raises(BadRequest) as error:
         logos.decode(url)
     assert error.value.fields["field"] == "logo"
+
+
+def picture(body, kind="png"):
+    """Return the picture that is left of a logo's file."""
+    with Raster.open(BytesIO(logos.decode(data_url(body, kind)))) as kept:
+        return kept.convert("RGB")
+
+
+def test_base64_may_be_wrapped_and_end_without_padding():
+    head, _, text = data_url(letter()).partition(",")
+    wrapped = "\r\n".join(text[i : i + 76] for i in range(0, len(text), 76))
+    for each in (wrapped, text.rstrip("="), f"{wrapped}\n"):
+        assert logos.decode(f"{head},{each}") == logos.decode(f"{head},{text}")
+
+
+def test_sixteen_bits_of_grey_are_not_clipped():
+    found = picture(file(Raster.new("I;16", (8, 8), 30_000)))
+    assert found.getpixel((4, 4)) == (117, 117, 117)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_a_picture_is_turned_as_its_metadata_says(kind):
+    flag = Raster.new("RGB", (32, 16), "white")
+    flag.paste("black", (0, 0, 16, 16))
+    exif = Raster.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise
+    found = picture(file(flag, kind.upper(), exif=exif), kind)
+    assert found.size == (16, 32)
+    assert found.getpixel((8, 4))[0] < 50
+    assert found.getpixel((8, 28))[0] > 200
+
+
+def test_colours_of_an_embedded_profile_become_srgb():
+    """In this profile, full red is a dark red of sRGB: its curve is that of gamma 4."""
+    body = file(Raster.new("RGB", (8, 8), (128, 0, 0)), icc_profile=steep_profile())
+    red, green, blue = picture(body).getpixel((4, 4))
+    assert red < 90
+    assert max(green, blue) < 20
+    damaged = file(Raster.new("RGB", (8, 8), (128, 0, 0)), icc_profile=b"x" * 200)
+    assert picture(damaged).getpixel((4, 4)) == (128, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_bomb_is_called_too_large():
+    for width in (10_000, 65_535):
+        with pytest.raises(BadRequest) as error:
+            logos.decode(data_url(png(width, width, (b"IDAT", b""))))
+        assert error.value.fields["allowed"] == "at most 1000000 pixels"
+
+
+def test_the_largest_size_of_a_request_is_the_largest_that_exists():
+    largest = max(
+        logos.largest_clearing(version, level) / (17 + 4 * version)
+        for version in range(1, 41)
+        for level in LEVELS
+    )
+    assert int(1000 * largest) / 1000 == logos.MOST_SIZE
 
 
 def test_extra_pictures_in_a_jpeg_from_a_camera_are_dropped():

@@ -6,11 +6,13 @@ import pytest
 import qrcode
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qr_service.engine import plane
+from qr_service.engine import decoys, plane
 from qr_service.engine.symbol import LEVELS, encode
 from qrcode import util
+from qrcode.util import QRData
 
 from tests.support import iso18004
+from tests.support.decoys import slow_decoys
 
 VERSIONS = (1, 2, 6, 7, 13, 14, 21, 27, 40)
 
@@ -71,16 +73,59 @@ def codeword_count(version):
     return len(iso18004.codewords(version))
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_the_mask_is_the_first_with_the_lowest_penalty(seed):
-    data = "".join(random.Random(seed).choices("abc ABC 0123", k=40 + seed))
+def all_masks(data):
+    """Return symbol, and for each mask its penalty and its finished rows."""
     symbol = encode(data)
-    level = iso18004.INDICATOR[symbol.level]
-    code = qrcode.QRCode(version=symbol.version, error_correction=level)
-    code.add_data(data)
-    penalties = []
+    masks = []
     for mask in range(8):
+        version, level = symbol.version, iso18004.INDICATOR[symbol.level]
+        code = qrcode.QRCode(version=version, error_correction=level, border=0)
+        code.add_data(QRData(data.encode(), util.MODE_8BIT_BYTE))
         code.makeImpl(True, mask)  # format and version information left light
+        bare = ["".join("01"[bool(m)] for m in row) for row in code.modules]
+        code.makeImpl(False, mask)
         rows = ["".join("01"[bool(m)] for m in row) for row in code.modules]
-        penalties.append(iso18004.penalty(rows))
-    assert symbol.mask == penalties.index(min(penalties))
+        masks.append((iso18004.penalty(bare), rows))
+    return symbol, masks
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_mask_is_the_first_by_penalty_that_has_no_decoy(seed):
+    data = "".join(random.Random(seed).choices("abcxyz&?_", k=10 + 8 * seed))
+    symbol, masks = all_masks(data)
+    by_penalty = sorted(range(8), key=lambda mask: masks[mask][0])
+    tried = by_penalty if symbol.version < 10 else by_penalty[:4]
+    expected = min(tried, key=lambda mask: len(slow_decoys(masks[mask][1])))
+    assert symbol.mask == expected
+    assert symbol.rows == tuple(masks[expected][1])
+
+
+def test_in_the_largest_symbols_too_only_four_masks_are_searched():
+    symbol, masks = all_masks("x" * 700)
+    assert symbol.version >= 20
+    by_penalty = sorted(range(8), key=lambda mask: masks[mask][0])
+    assert symbol.mask in by_penalty[:4]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([21, 25, 33]), st.floats(0.3, 0.7), st.integers(0, 2**32))
+def test_decoys_are_found_as_line_by_line(size, share, seed):
+    rng = random.Random(seed)
+    rows = [
+        "".join("01"[rng.random() < share] for _ in range(size)) for _ in range(size)
+    ]
+    modules = int(("0" + "1" * size) * size, 2)
+    found = decoys.decoys(int("0" + "0".join(rows), 2), modules, size)
+    text = f"{found:0{size * (size + 1)}b}"
+    places = {divmod(place, size + 1) for place, bit in enumerate(text) if bit == "1"}
+    assert {(row, place - 1) for row, place in places} == slow_decoys(rows)
+
+
+def test_the_finder_patterns_themselves_are_no_decoys():
+    symbol = encode("https://example.com")
+    assert not slow_decoys(symbol.rows)
+    eyes = [row[:8] + "0" * (symbol.size - 8) for row in symbol.rows[:8]]
+    rows = eyes + ["0" * symbol.size] * (symbol.size - 8)
+    assert not slow_decoys(rows)
+    shifted = ["0" * symbol.size] * 5 + rows[:-5]
+    assert slow_decoys(shifted)

@@ -1,16 +1,22 @@
+from collections import Counter
 from dataclasses import replace
 from io import BytesIO
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Raster
+from qr_service.engine import readback
+from qr_service.engine.colours import luma
 from qr_service.engine.images import Image, render
 from qr_service.engine.readback import MIN_MARGIN, check_contrast, read, verify
 from qr_service.engine.style import FORMATS, SHAPES, Gradient, Style
 from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import DataTooLong, Unscannable
 
+from tests.support.damage import equal_verdict
+from tests.support.languages import TEXTS as LANGUAGES
 from tests.support.scanners import needs_zbar, zbar_reads
 
 # Any text that the contract accepts: all of Unicode except U+0000 and surrogates.
@@ -43,13 +49,50 @@ def test_any_text_is_read_back_byte_for_byte(data, level, module_size):
     assert read(image.body).payload == data.encode()
 
 
-# zbar guesses the encoding of bytes, so it is compared for ASCII only.
 @needs_zbar
-@pytest.mark.parametrize("data", [data for data in PAYLOADS if data.isascii()])
+@pytest.mark.parametrize("data", [*PAYLOADS, *LANGUAGES])
 @pytest.mark.parametrize("light", ["#ffffff", "transparent"])
 def test_a_second_reader_reads_the_same_data(data, light):
     image = render(encode(data), Style(light=light, module_size=4))
     assert zbar_reads(image.body) == data.encode()
+
+
+@pytest.mark.parametrize("data", LANGUAGES)
+def test_text_is_announced_unless_that_is_not_wanted(data):
+    announced, bare = encode(data), encode(data, eci="never")
+    assert (announced.announced, bare.announced) == (True, False)
+    verify(render(announced), data, announced=True)
+    verify(render(bare), data)
+
+
+@needs_zbar
+def test_without_the_announcement_a_reader_guesses_wrong():
+    guessed = [zbar_reads(render(encode(text, eci="never")).body) for text in LANGUAGES]
+    wrong = [
+        text
+        for text, read in zip(LANGUAGES, guessed, strict=True)
+        if read != text.encode()
+    ]
+    assert len(wrong) > 10
+
+
+def test_ascii_is_never_announced():
+    """Hardware scanners print the announcement."""
+    for data in PAYLOADS:
+        assert encode(data).announced is not data.isascii()
+        assert encode(data) == encode(data, eci="never") or not data.isascii()
+
+
+def test_a_text_that_is_announced_wrongly_is_refused():
+    """The bytes are right, but a scanner shows other characters."""
+    image = render(encode("Käse", eci="never"))
+    verify(image, "Käse")
+    reading = read(image.body)
+    found = replace(reading, text="Kﾃ､se")
+    with patch.object(readback, "read", lambda *_, **__: found):
+        verify(image, "Käse")
+        with pytest.raises(Unscannable):
+            verify(image, "Käse", announced=True)
 
 
 @pytest.mark.parametrize("data", PAYLOADS)
@@ -95,12 +138,24 @@ STYLE = Style()
         ("#ffff00", "#ffffff"),
         ("#cccccc", "transparent"),
         ("#000000", "#a0a0a0"),
+        # Enough contrast, but jsQR and ZXing's ports see a flat light area.
+        ("#808080", "#ffffff"),
+        ("#4caf50", "#ffffff"),
+        ("#999999", "transparent"),
     ],
 )
-def test_too_little_contrast_is_refused(dark, light):
+def test_too_little_contrast_is_refused_with_a_colour_that_has_enough(dark, light):
     with pytest.raises(Unscannable) as error:
         check_contrast(replace(STYLE, dark=dark, light=light))
     assert error.value.fields["field"] == "dark"
+    allowed = error.value.fields["allowed"]
+    if allowed.startswith("#"):
+        check_contrast(replace(STYLE, dark=allowed, light=light))
+        assert luma(allowed) > 0.8 * min(luma(dark), luma(light) / 2) - 2
+    else:
+        assert allowed == "a lighter `light`"
+        with pytest.raises(Unscannable):
+            check_contrast(replace(STYLE, dark="#000000", light=light))
 
 
 @needs_zbar
@@ -111,6 +166,7 @@ def test_too_little_contrast_is_refused(dark, light):
         ("#1a3c8f", "#fff8e7"),
         ("#8b0000", "transparent"),
         ("#000000", "#b0b0b0"),
+        ("#7f7f7f", "#ffffff"),
     ],
 )
 def test_both_readers_read_a_code_with_enough_contrast(dark, light):
@@ -213,3 +269,30 @@ def test_a_perfect_symbol_that_was_sampled_badly_is_read_again():
     image = render(encode("0ffj7", "L"), Style(module_size=2))
     assert read(image.body).margin < 0.4
     assert verify(image, "0ffj7") >= 0.8
+
+
+# --------------------------------------------------------------- the smaller picture
+
+
+def test_the_smaller_picture_changes_no_verdict():
+    verdicts = Counter()
+    for seed in range(400):  # 5,000 of them in `make acceptance`
+        verdicts[equal_verdict(seed)] += 1
+    assert min(verdicts.values()) > 50
+
+
+@pytest.mark.parametrize(
+    ("module_size", "side"), [(10, 4), (5, 4), (7, 4), (16, 4), (40, 4), (4, 4), (3, 3)]
+)
+def test_most_modules_are_scanned_at_four_pixels(module_size, side):
+    symbol = encode("small")
+    picture = readback._pixels(render(symbol, Style(module_size=module_size)).body)
+    small = readback._reduced(picture, module_size)
+    assert (small or picture).width == side * (symbol.size + 8)
+
+
+def test_one_pixel_of_another_shade_is_scanned_in_full():
+    picture = readback._pixels(render(encode("small"), Style(module_size=15)).body)
+    assert readback._reduced(picture, 15)
+    picture.putpixel((200, 200), 255 - picture.getpixel((200, 200)))
+    assert readback._reduced(picture, 15) is None

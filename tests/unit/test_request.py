@@ -28,6 +28,8 @@ def test_defaults_are_those_of_the_contract(settings):
     assert request.data == "https://example.com"
     assert request.expiration_hours == 24
     assert request.error_correction == "M"
+    assert request.boost_error_correction is True
+    assert request.eci == "auto"
     assert request.style == Style()
     assert Style() == Style("png", 10, 4, "#000000", "#ffffff", "square", None, None)
 
@@ -36,6 +38,8 @@ def test_every_field_is_read(settings):
     raw = body(
         expiration_hours=8760,
         error_correction="H",
+        boost_error_correction=False,
+        eci="never",
         format="svg",
         module_size=40,
         border=20,
@@ -44,11 +48,13 @@ def test_every_field_is_read(settings):
         shape="rounded",
         gradient={"type": "radial", "to": "#8B0000"},
         logo=LOGO,
-        logo_size=0.25,
+        logo_size=0.2,
     )
     request = parse(raw, settings)
     assert request.expiration_hours == 8760
     assert request.error_correction == "H"
+    assert request.boost_error_correction is False
+    assert request.eci == "never"
     assert request.style == Style(
         format="svg",
         module_size=40,
@@ -58,7 +64,7 @@ def test_every_field_is_read(settings):
         shape="rounded",
         gradient=Gradient("radial", "#8b0000"),
         logo=decode(LOGO),
-        logo_size=0.25,
+        logo_size=0.2,
     )
 
 
@@ -113,6 +119,10 @@ def test_a_refusal_of_a_body_says_what_is_wrong_and_where(raw, detail, settings)
         ({"expiration_hours": 0}, "out_of_range", "expiration_hours"),
         ({"expiration_hours": 8761}, "out_of_range", "expiration_hours"),
         ({"error_correction": "X"}, "out_of_range", "error_correction"),
+        ({"boost_error_correction": 1}, "invalid_type", "boost_error_correction"),
+        ({"boost_error_correction": "no"}, "invalid_type", "boost_error_correction"),
+        ({"eci": True}, "invalid_type", "eci"),
+        ({"eci": "always"}, "out_of_range", "eci"),
         ({"error_correction": "m"}, "out_of_range", "error_correction"),
         ({"error_correction": 1}, "invalid_type", "error_correction"),
         ({"format": "pdf"}, "out_of_range", "format"),

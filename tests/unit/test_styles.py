@@ -3,13 +3,13 @@
 from itertools import product
 
 import pytest
-from qr_service.edge.request import GenerateRequest
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
 from qr_service.engine.symbol import LEVELS
 from qr_service.generation import prove
 
 from tests.support.corpus import CORPUS, EXACT
 from tests.support.proofs import proven
+from tests.support.requests import request
 from tests.support.scanners import needs_zbar
 
 GRADIENTS = (
@@ -59,7 +59,7 @@ def test_every_style_is_read_at_every_level(style):
 @pytest.mark.parametrize("style", STYLES, ids=named)
 def test_a_clean_picture_needs_hardly_any_error_correction(style):
     for data in ("0ffj7", "a", "x" * 100):
-        assert prove(GenerateRequest(data, 24, "L", style, b"")).margin >= 0.8
+        assert prove(request(data, "L", style)).margin >= 0.8
 
 
 @needs_zbar
@@ -80,7 +80,7 @@ def test_a_full_symbol_is_read(name, form):
 
 
 def test_a_response_describes_the_code():
-    proof = prove(GenerateRequest("x" * 20, 24, "M", Style(format="svg"), b""))
+    proof = prove(request("x" * 20, "M", Style(format="svg")))
     assert proof.as_dict() == {
         "version": 2,
         "error_correction": "Q",

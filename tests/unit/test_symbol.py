@@ -109,6 +109,35 @@ def test_error_correction_is_raised_where_the_version_allows_it(
     assert (symbol.version, symbol.level) == (1, chosen)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("length", [1, 30, 300, 1200])
+def test_without_boost_the_level_is_exactly_the_one_given(length, level):
+    symbol = encode("a" * length, level, boost=False)
+    assert symbol.level == level
+    assert symbol.version == encode("a" * length, level).version
+    assert symbol.rows == stock_rows("a" * length, symbol)
+
+
+def test_a_long_text_of_digits_among_letters_fits():
+    """As runs of their own, its digits need 22,000 bits instead of 32,020."""
+    assert encode("a1234567890123456789" * 200, "L").version == 39
+
+
+def test_the_announcement_needs_twelve_bits():
+    for text in ("é", "é" * 100, "é" * 1000):
+        announced, bare = encode(text, "L"), encode(text, "L", eci="never")
+        if announced.version == bare.version and announced.level == bare.level:
+            assert bare.spare_bits - announced.spare_bits == 12
+    # 23,648 bits: a header of 20, and 2,953 bytes; 12 bits more leave 2,952 of them.
+    full = "é" * 1476 + "x"
+    assert encode(full, "L", eci="never").version == 40
+    with pytest.raises(DataTooLong) as error:
+        encode(full, "L")
+    assert error.value.fields["bits_needed"] == 12 + 20 + 8 * 2953
+    assert error.value.fields["longest_prefix"]["L"] == 1476
+    encode(full[:1476], "L")
+
+
 @pytest.mark.parametrize(
     ("level", "most"), [("L", 2953), ("M", 2331), ("Q", 1663), ("H", 1273)]
 )

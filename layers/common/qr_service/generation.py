@@ -131,13 +131,23 @@ def prove(request: GenerateRequest) -> Proof:
         check_contrast(style)
         if style.logo:
             symbol, size = place(
-                request.data, request.error_correction, style.logo_size
+                request.data,
+                request.error_correction,
+                style.logo_size,
+                boost=request.boost_error_correction,
+                eci=request.eci,
             )
             style = replace(style, logo_size=size)
         else:
-            symbol = encode(request.data, request.error_correction)
+            symbol = encode(
+                request.data,
+                request.error_correction,
+                boost=request.boost_error_correction,
+                eci=request.eci,
+            )
         image = render(symbol, style)
-        margin = verify(image, request.data, "logo" if style.logo else "module_size")
+        blame = "logo" if style.logo else "module_size"
+        margin = verify(image, request.data, blame, announced=symbol.announced)
     except Unscannable:
         metrics.add_metric("Unscannable", unit="Count", value=1)
         raise
@@ -168,7 +178,12 @@ def _record(
         ),
         owner=owner,
         data=request.data,
-        options={"error_correction": request.error_correction, **options},
+        options={
+            "error_correction": request.error_correction,
+            "boost_error_correction": request.boost_error_correction,
+            "eci": request.eci,
+            **options,
+        },
         created_at=now,
         idempotency_key=idempotency_key,
         request_digest=request.digest,

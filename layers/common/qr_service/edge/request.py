@@ -16,7 +16,7 @@ from qr_service.config import Settings
 from qr_service.engine.colours import TRANSPARENT
 from qr_service.engine.logo import LEAST_SIZE, MOST_SIZE, decode
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
-from qr_service.engine.symbol import LEVELS, Level
+from qr_service.engine.symbol import ECIS, LEVELS, Eci, Level
 from qr_service.errors import BadField, BadRequest, BodyTooLarge, shown
 
 MAX_BODY = 128 * 1024  # bytes
@@ -35,6 +35,8 @@ class GenerateRequest:
     data: str
     expiration_hours: float
     error_correction: Level
+    boost_error_correction: bool
+    eci: Eci
     style: Style
     digest: bytes
 
@@ -57,6 +59,8 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
             settings.max_expiration_hours,
         ),
         error_correction=read.choice("error_correction", "M", LEVELS),
+        boost_error_correction=read.boolean("boost_error_correction", default=True),
+        eci=read.choice("eci", "auto", ECIS),
         style=Style(
             format=read.choice("format", "png", FORMATS),
             module_size=read.integer("module_size", 10, 1, 40),
@@ -177,6 +181,13 @@ class FieldReader:
             raise BadField(
                 name, "an unpaired surrogate", "text that UTF-8 can encode"
             ) from None
+        return value
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return true or false."""
+        value = self._get(name, default)
+        if not isinstance(value, bool):
+            raise _wrong_type(name, value, "true or false")
         return value
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:

@@ -1,28 +1,28 @@
 """Pictures with blended pixels: gradients and logos, drawn by Pillow."""
 
-from io import BytesIO
+from itertools import chain
 
 from PIL import Image
 
+from qr_service.engine import png
 from qr_service.engine.colours import TRANSPARENT, rgb
 from qr_service.engine.logo import fitted, make_room
 from qr_service.engine.shapes import shade_rows
 from qr_service.engine.style import Gradient, Style
 from qr_service.engine.symbol import Symbol
 
-_HEX_SHADES = bytes(
-    17 * int(chr(code), 16) if chr(code) in "0123456789abcdef" else 0
-    for code in range(256)
-)
-_PNG_LEVEL = 5
-
 
 def picture(symbol: Symbol, style: Style) -> bytes:
     """Return a PNG with the gradient and the logo of the style."""
     rows, logo_side = make_room(symbol, style)
     coverage = _coverage(rows, style)
+    opaque = style.light != TRANSPARENT
+    if style.gradient and opaque and style.shape == "square" and not style.logo:
+        return _indexed(style, style.gradient, coverage)
     if style.gradient:
-        ink = _gradient(style.dark, style.gradient, coverage.width)
+        share = _share(style.gradient, coverage.width)
+        lines = zip(*_colours(style.dark, style.gradient.to), strict=True)
+        ink = Image.merge("RGB", [share.point(line) for line in lines])
     else:
         ink = Image.new("RGB", coverage.size, rgb(style.dark))
     if style.light == TRANSPARENT:
@@ -40,9 +40,7 @@ def picture(symbol: Symbol, style: Style) -> bytes:
             result.alpha_composite(logo, place)
         else:
             result.paste(logo, place, logo)
-    file = BytesIO()
-    result.save(file, "PNG", compress_level=_PNG_LEVEL)
-    return file.getvalue()
+    return png.blended(result)
 
 
 def _coverage(rows: tuple[str, ...], style: Style) -> Image.Image:
@@ -50,15 +48,31 @@ def _coverage(rows: tuple[str, ...], style: Style) -> Image.Image:
     lines = shade_rows(rows, style.shape, style.module_size, style.border)
     pixels = b"".join(line.encode() * times for line, times in lines)
     width = (len(rows) + 2 * style.border) * style.module_size
-    return Image.frombytes("L", (width, width), pixels.translate(_HEX_SHADES))
+    return Image.frombytes("L", (width, width), pixels.translate(png.HEX_SHADES))
 
 
-def _gradient(start: str, gradient: Gradient, width: int) -> Image.Image:
-    """Return a gradient from `start`, at the top or the centre, to the other colour."""
-    if gradient.type == "linear":
-        share = Image.linear_gradient("L")
-    else:
-        share = Image.radial_gradient("L")
-    share = share.resize((width, width), Image.Resampling.BILINEAR)
-    end = Image.new("RGB", share.size, rgb(gradient.to))
-    return Image.composite(end, Image.new("RGB", share.size, rgb(start)), share)
+def _indexed(style: Style, gradient: Gradient, coverage: Image.Image) -> bytes:
+    """Return a PNG of square modules: an index is 0 for light, or a share plus one."""
+    share = _share(gradient, coverage.width)
+    shares = share.point([1 + value * 254 // 255 for value in range(256)])
+    indexes = Image.composite(shares, Image.new("L", share.size, 0), coverage)
+    colours = [rgb(style.light), *_colours(style.dark, gradient.to, 255)]
+    return png.indexed(indexes, bytes(chain.from_iterable(colours)))
+
+
+def _share(gradient: Gradient, width: int) -> Image.Image:
+    """Return for each pixel, 0..255, how far the gradient has come."""
+    linear = gradient.type == "linear"
+    share = Image.linear_gradient("L") if linear else Image.radial_gradient("L")
+    return share.resize((width, width), Image.Resampling.BILINEAR)
+
+
+def _colours(start: str, end: str, steps: int = 256) -> list[tuple[int, ...]]:
+    """Return the colours of a gradient, each red, green and blue."""
+    return [
+        tuple(
+            round(first + (last - first) * step / (steps - 1))
+            for first, last in zip(rgb(start), rgb(end), strict=True)
+        )
+        for step in range(steps)
+    ]

@@ -17,6 +17,17 @@ def reflectance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def luma(colour: str) -> float:
+    """Return the brightness 0..255 by which readers make grey (ITU-R BT.601)."""
+    red, green, blue = rgb(colour)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def darkened(colour: str, share: float) -> str:
+    """Return a colour with that share, 0..1, of each channel."""
+    return "#" + bytes(int(share * channel) for channel in rgb(colour)).hex()
+
+
 def _linear(value: float) -> float:
     if value <= 0.04045:
         return value / 12.92

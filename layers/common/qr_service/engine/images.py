@@ -8,6 +8,7 @@ bytes.
 from dataclasses import dataclass
 
 from qr_service.engine import blend, png, svg
+from qr_service.engine.colours import TRANSPARENT
 from qr_service.engine.shapes import shade_rows
 from qr_service.engine.style import Style
 from qr_service.engine.symbol import Symbol
@@ -20,11 +21,15 @@ LEAST_SHAPED = 4  # pixels; the shape of a smaller module is not visible
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An encoded image file; `width` is in pixels and equals the height."""
+    """An encoded image file; `width` is in pixels and equals the height.
+
+    Each module is a square of `module_size` pixels, for all that is known.
+    """
 
     body: bytes
     content_type: str
     width: int
+    module_size: int = 1
 
 
 def render(symbol: Symbol, style: Style = PLAIN) -> Image:
@@ -38,15 +43,17 @@ def render(symbol: Symbol, style: Style = PLAIN) -> Image:
         return Image(svg.document(symbol, style), "image/svg+xml", width)
     if style.gradient or style.logo:
         return Image(blend.picture(symbol, style), "image/png", width)
-    if style.shape == "square":
+    dark, light = style.dark, style.light
+    lines = shade_rows(symbol.rows, style.shape, style.module_size, style.border)
+    if light == TRANSPARENT:
+        body = png.on_transparent(width, lines, dark)
+    elif style.shape == "square":
         body = png.two_colours(
-            symbol.rows, style.module_size, style.border, style.dark, style.light
+            symbol.rows, style.module_size, style.border, dark, light
         )
     else:
-        lines = shade_rows(symbol.rows, style.shape, style.module_size, style.border)
-        colours = png.shades(style.dark, style.light)
-        body = png.sixteen_shades(width, lines, colours)
-    return Image(body, "image/png", width)
+        body = png.sixteen_shades(width, lines, dark, light)
+    return Image(body, "image/png", width, style.module_size)
 
 
 def _width(symbol: Symbol, style: Style) -> int:

@@ -9,8 +9,9 @@ the worst block decides.
 import base64
 import binascii
 import re
+import struct
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from itertools import islice
 
@@ -19,7 +20,14 @@ from qrcode import util
 
 from qr_service.engine.plane import codeword_numbers
 from qr_service.engine.style import Style
-from qr_service.engine.symbol import Level, Symbol, choices, codeword_blocks, encode
+from qr_service.engine.symbol import (
+    Eci,
+    Level,
+    Symbol,
+    choices,
+    codeword_blocks,
+    encode,
+)
 from qr_service.errors import BadField, Unscannable
 
 MAX_BYTES = 64 * 1024
@@ -27,7 +35,7 @@ MAX_PIXELS = 1_000_000
 MAX_SIDE = 512  # pixels; larger logos are scaled down, no code shows them larger
 # Sizes are the logo's side as a fraction of the symbol's.
 LEAST_SIZE = 0.05
-MOST_SIZE = 0.5
+MOST_SIZE = 0.243  # that any version and level has room for
 DEFAULT_SIZE = 0.2  # or less, if 0.2 does not fit
 LEAST_DEFAULT = 5  # modules; the symbol grows rather than show a smaller logo
 MORE_VERSIONS = 10  # by which the symbol may grow to make room
@@ -39,66 +47,131 @@ BUDGET = 0.4
 # patterns.
 _KEPT = 9
 
-_DATA_URL = re.compile(r"data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/]+={0,2})")
+_DATA_URL = re.compile(r"data:image/(png|jpe?g);base64,([A-Za-z0-9+/\s]+={0,2}\s*)")
+_LEAST_ALPHA = 26  # of 255: a logo that is nowhere more opaque cannot be seen
+_TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}  # of PNG; some megabytes in a few bytes
 
 
 def decode(url: str) -> bytes:
     """Return the PNG or JPEG of a data URL, encoded anew from its pixels alone.
 
-    Its size in bytes and in pixels is checked before any pixel is decoded. Metadata and
-    all other content are dropped. Raises BadField.
+    Its size in bytes and in pixels is checked before any pixel is decoded. Base64 may
+    be wrapped, and end without its padding. The picture is turned as its metadata says,
+    and its colours are converted to sRGB; all other content is dropped. Raises
+    BadField.
     """
     # As base64 the largest file is a third longer; this leaves room for the URL's head.
     match = _DATA_URL.fullmatch(url) if len(url) < 2 * MAX_BYTES else None
     if not match:
         allowed = "a data URL, data:image/png;base64,... or jpeg"
         raise BadField("logo", url, allowed)
+    text = "".join(match[2].split()).rstrip("=")
     try:
-        file = base64.b64decode(match[2], validate=True)
+        file = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except binascii.Error:
         raise BadField("logo", "invalid base64", "valid base64") from None
     if len(file) > MAX_BYTES:
         raise BadField("logo", f"{len(file)} bytes", f"at most {MAX_BYTES} bytes")
+    kind = "PNG" if match[1] == "png" else "JPEG"
     try:
-        with Image.open(BytesIO(file), formats=[match[1][6:].upper()]) as picture:
+        if kind == "PNG":
+            file = _without_texts(file)
+        with Image.open(BytesIO(file), formats=[kind]) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
-                pixels = f"{width} x {height} pixels"
-                raise BadField("logo", pixels, f"at most {MAX_PIXELS} pixels")
-            return _pixels_alone(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise BadField("logo", "a damaged file", f"a readable {match[1]}") from None
+                raise _too_large(f"{width} x {height} pixels")
+            result = _pixels_alone(picture)
+    except Image.DecompressionBombError:
+        raise _too_large("a picture of far too many pixels") from None
+    except (OSError, ValueError, SyntaxError, struct.error):
+        allowed = f"a readable image/{kind.lower()}"
+        raise BadField("logo", "a damaged file", allowed) from None
+    if result is None:
+        raise BadField("logo", "an invisible picture", "a picture that can be seen")
+    return result
 
 
-def _pixels_alone(picture: Image.Image) -> bytes:
-    """Return the picture encoded anew, at most MAX_SIDE pixels wide and high."""
+def _too_large(received: str) -> BadField:
+    return BadField("logo", received, f"at most {MAX_PIXELS} pixels")
+
+
+def _without_texts(png: bytes) -> bytes:
+    """Return a PNG without its chunks of text, of which Pillow refuses a megabyte."""
+    kept, start = [png[:8]], 8
+    while start < len(png):
+        (length,) = struct.unpack_from(">I", png, start)
+        end = start + 12 + length
+        if png[start + 4 : start + 8] not in _TEXT_CHUNKS:
+            kept.append(png[start:end])
+        start = end
+    return b"".join(kept)
+
+
+def _pixels_alone(picture: Image.Image) -> bytes | None:
+    """Return the picture encoded anew, at most MAX_SIDE pixels wide and high.
+
+    It is None if nothing of the picture can be seen.
+    """
+    from PIL import ImageOps  # noqa: PLC0415  it takes longer than all other imports
+
+    kind = picture.format
+    result = ImageOps.exif_transpose(_in_srgb(picture))
+    if result.mode.startswith("I"):  # 16 bits of grey
+        result = result.convert("I").point(lambda value: value / 256).convert("L")
+    result = result.convert("RGBA" if kind == "PNG" else "RGB")
+    if kind == "PNG" and not any(result.getchannel("A").histogram()[_LEAST_ALPHA:]):
+        return None
+    result.thumbnail((MAX_SIDE, MAX_SIDE))
     file = BytesIO()
-    if picture.format == "PNG":
-        result = picture.convert("RGBA")
-        result.thumbnail((MAX_SIDE, MAX_SIDE))
+    if kind == "PNG":
         result.save(file, "PNG")
     else:
-        result = picture.convert("RGB")
-        result.thumbnail((MAX_SIDE, MAX_SIDE))
         result.save(file, "JPEG", quality=90)
     return file.getvalue()
 
 
-def place(data: str, level: Level, size: float | None) -> tuple[Symbol, float]:
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """Return the picture with its colours converted from an embedded profile."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "RGBA", "CMYK"):
+        return picture
+    from PIL import ImageCms  # noqa: PLC0415  as above
+
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        result = ImageCms.profileToProfile(
+            picture, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode
+        )
+    except ImageCms.PyCMSError:  # a damaged profile: the colours as they are
+        return picture
+    return result or picture
+
+
+def place(
+    data: str,
+    level: Level,
+    size: float | None,
+    *,
+    boost: bool = True,
+    eci: Eci = "auto",
+) -> tuple[Symbol, float]:
     """Return the smallest symbol with room for a logo, and the logo's size.
 
     `size` is the side as a fraction of the symbol's; None selects a default that fits.
+    `level`, `boost` and `eci` are those of `encode`.
     Raises DataTooLong, and Unscannable with the largest size that would fit.
     """
     largest = 0.0
-    for version, reached in islice(choices(data, level), MORE_VERSIONS + 1):
+    symbol = partial(encode, data, level, boost=boost, eci=eci)
+    versions = choices(data, level, boost=boost, eci=eci)
+    for version, reached in islice(versions, MORE_VERSIONS + 1):
         side = 17 + 4 * version
         room = largest_clearing(version, reached)
         if size is not None and clearing(side, size) <= room:
-            return encode(data, level, version), size
+            return symbol(version), size
         if size is None and room >= LEAST_DEFAULT:
             fitting = min(room, clearing(side, DEFAULT_SIZE))
-            return encode(data, level, version), fitting / side
+            return symbol(version), fitting / side
         largest = max(largest, room / side)
     if largest < LEAST_SIZE:
         raise Unscannable(

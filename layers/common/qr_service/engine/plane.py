@@ -7,13 +7,15 @@ penalty rule is a few shifts and bit counts instead of a loop over modules. Clau
 tables are those of ISO/IEC 18004:2015.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
 
 import qrcode
 from qrcode import util
+
+from qr_service.engine.decoys import decoys
 
 # Table 10: i is the row, j the column; all of them repeat after 12 modules.
 _MASK_CONDITIONS: tuple[Callable[[int, int], bool], ...] = (
@@ -27,6 +29,8 @@ _MASK_CONDITIONS: tuple[Callable[[int, int], bool], ...] = (
     lambda i, j: (i * j % 3 + (i + j) % 2) % 2 == 0,
 )
 _MASK_PERIOD = 12
+# Larger symbols have a decoy with most masks: four of them are searched.
+_FEW_MASKS_FROM, _FEW_MASKS = 10, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +55,43 @@ def draw(
 ) -> tuple[int, tuple[str, ...]]:
     """Return the mask and the rows of the symbol.
 
-    The mask is the one with the lowest penalty, unless it is given. `level` is the
-    indicator of table 12. Rows are texts of "1" (dark) and "0".
+    The mask is the one with the lowest penalty among those without a decoy, unless it
+    is given. `level` is the indicator of table 12. Rows are texts of "1" (dark) and
+    "0".
     """
     geometry = _geometry(version)
     bits = f"{int.from_bytes(codewords, 'big'):0{8 * len(codewords)}b}"
     placed = "".join(geometry.place("0" + bits.ljust(geometry.bits, "0")))
     plane = int(placed, 2) | geometry.function
+
+    def masked(mask: int) -> int:
+        return plane ^ geometry.masks[mask] | _format_information(version, level, mask)
+
     if mask is None:
         penalties = [
             _penalty(plane ^ inverted, geometry) for inverted in geometry.masks
         ]
-        mask = penalties.index(min(penalties))
-    plane ^= geometry.masks[mask]
-    plane |= _format_information(version, level, mask)
+        by_penalty = sorted(range(8), key=penalties.__getitem__)
+        tried = by_penalty if version < _FEW_MASKS_FROM else by_penalty[:_FEW_MASKS]
+        mask = _without_decoys(tried, masked, geometry)
+    plane = masked(mask)
     stride = geometry.stride
     text = f"{plane:0{stride * (stride - 1)}b}"
     starts = range(1, len(text), stride)
     return mask, tuple([text[start : start + stride - 1] for start in starts])
+
+
+def _without_decoys(
+    masks: Sequence[int], masked: Callable[[int], int], geometry: _Geometry
+) -> int:
+    """Return the first mask whose plane has no decoy, or else that with the fewest."""
+    found = []
+    for mask in masks:
+        places = decoys(masked(mask), geometry.all, geometry.stride - 1)
+        if not places:
+            return mask
+        found.append(places.bit_count())
+    return masks[found.index(min(found))]
 
 
 def _penalty(dark: int, geometry: _Geometry) -> int:

@@ -1,8 +1,8 @@
 """Text to QR symbol (ISO/IEC 18004:2015): the smallest version that holds the text.
 
-Segmentation, tables and modules are those of the package `qrcode`. What takes `qrcode`
-milliseconds takes microseconds here, on big integers (`plane`, `reed_solomon`). Text is
-encoded as UTF-8 without an ECI designator, which most scanners can read.
+Tables and modules are those of the package `qrcode`. What takes `qrcode` milliseconds
+takes microseconds here, on big integers (`plane`, `reed_solomon`), and `segmentation`
+needs the fewest bits.
 """
 
 from bisect import bisect_left
@@ -15,11 +15,23 @@ from qrcode import base, constants, util
 
 from qr_service.engine.plane import draw
 from qr_service.engine.reed_solomon import error_correction as correct
+from qr_service.engine.segmentation import (
+    ALPHANUMERIC,
+    BYTE,
+    CHARACTERS,
+    MODE_BITS,
+    RANGES,
+    Mode,
+    Segment,
+    VersionRange,
+    segmentation,
+)
 from qr_service.errors import DataTooLong
 
 Level = Literal["L", "M", "Q", "H"]
-_Mode = Literal[1, 2, 4, 8]  # indicators: numeric, alphanumeric, byte, kanji (table 2)
+Eci = Literal["auto", "never"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+ECIS: tuple[Eci, ...] = get_args(Eci)
 MAX_VERSION = 40
 
 # Table 12: how the format information encodes a level.
@@ -29,11 +41,11 @@ INDICATOR: dict[Level, int] = {
     "Q": constants.ERROR_CORRECT_Q,
     "H": constants.ERROR_CORRECT_H,
 }
-_MODE_BITS = 4  # of the mode indicator (clause 7.4.1)
 _TERMINATOR_BITS = 4
 _PADDING = bytes((util.PAD0, util.PAD1)) * 1478  # clause 7.4.10, enough for 40-L
-_LEAST_RUN = 20  # digits or capitals that get a segment of their own, as in `qrcode`
-_ALPHANUMERIC = bytes(max(0, util.ALPHA_NUM.find(byte)) for byte in range(256))
+_VALUES = bytes(max(0, CHARACTERS.find(byte)) for byte in range(256))  # table 5
+# Extended channel interpretation 26, UTF-8 (clause 7.4.2): mode indicator, designator.
+_UTF_8, _UTF_8_BITS = 0b0111 << 8 | 26, MODE_BITS + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,8 @@ class Symbol:
     """A QR symbol without its quiet zone.
 
     `rows` are its rows from the top, each a text of `size` characters: "1" for a dark
-    module, "0" for a light one. `spare_bits` is how many more data bits fit.
+    module, "0" for a light one. `spare_bits` is how many more data bits fit;
+    `announced` is whether the text is announced as UTF-8, by an ECI designator.
     """
 
     version: int
@@ -49,6 +62,7 @@ class Symbol:
     mask: int
     rows: tuple[str, ...]
     spare_bits: int
+    announced: bool
 
     @property
     def size(self) -> int:
@@ -57,51 +71,77 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
-class _Segment:
-    """A run of characters in one mode, and their bits without any header."""
+class _Plan:
+    """The segments of a text for a range of versions, and their bits with headers."""
 
-    mode: _Mode
-    characters: int
-    value: int
+    text: bytes
+    announced: bool  # as UTF-8, by an ECI designator
+    versions: VersionRange
+    segments: Sequence[Segment]
     bits: int
 
 
-def encode(data: str, error_correction: Level = "M", least_version: int = 1) -> Symbol:
-    """Return the symbol of `data` at `error_correction`, or higher if that is free.
+def encode(
+    data: str,
+    error_correction: Level = "M",
+    least_version: int = 1,
+    *,
+    boost: bool = True,
+    eci: Eci = "auto",
+) -> Symbol:
+    """Return the symbol of `data` at `error_correction`.
 
-    It is the smallest from `least_version` up. Raises DataTooLong if none is large
-    enough.
+    It is the smallest from `least_version` up. With `boost` the level is higher if that
+    is free. With `eci` "auto", text that is not ASCII is announced as UTF-8; scanners
+    that do not know ECI show the designator, and readers guess without it. Raises
+    DataTooLong if no version is large enough.
     """
-    segments = _segments(data)
-    version, level = next(
+    version, level, plan = next(
         choice
-        for choice in _choices(data, segments, error_correction)
+        for choice in _choices(data, error_correction, boost=boost, eci=eci)
         if choice[0] >= least_version
     )
-    codewords = _codewords(segments, version, level)
+    codewords = _codewords(plan, version, level)
     mask, rows = draw(codewords, version, INDICATOR[level])
-    spare = capacity(version, level) - _length(segments, version)
-    return Symbol(version, level, mask, rows, spare)
+    spare = capacity(version, level) - plan.bits
+    return Symbol(version, level, mask, rows, spare, plan.announced)
 
 
-def choices(data: str, error_correction: Level) -> Iterator[tuple[int, Level]]:
+def choices(
+    data: str, error_correction: Level, *, boost: bool = True, eci: Eci = "auto"
+) -> Iterator[tuple[int, Level]]:
     """Return every version that holds the data, smallest first, with its highest level.
 
-    Raises DataTooLong if there is none.
+    Without `boost` that is the level given. Raises DataTooLong if there is no version.
     """
-    return _choices(data, _segments(data), error_correction)
+    for version, level, _ in _choices(data, error_correction, boost=boost, eci=eci):
+        yield version, level
 
 
 def _choices(
-    data: str, segments: Sequence[_Segment], error_correction: Level
-) -> Iterator[tuple[int, Level]]:
-    smallest = _smallest_version(segments, error_correction)
-    if smallest > MAX_VERSION:
-        raise _too_long(data, segments, error_correction)
-    for version in range(smallest, MAX_VERSION + 1):
-        bits = _length(segments, version)
-        fitting = (name for name in reversed(LEVELS) if bits <= capacity(version, name))
-        yield version, next(fitting)
+    data: str, error_correction: Level, *, boost: bool, eci: Eci
+) -> Iterator[tuple[int, Level, _Plan]]:
+    limits = util.BIT_LIMIT_TABLE[INDICATOR[error_correction]]
+    text = data.encode()
+    announced = eci == "auto" and not data.isascii()
+    levels = LEVELS[::-1] if boost else (error_correction,)
+    version = 0
+    for versions in RANGES:
+        if 10 * len(text) > 3 * limits[versions.last]:  # more even than digits take
+            continue
+        plan = _plan(text, versions, announced=announced)
+        first = bisect_left(limits, plan.bits, versions.first, versions.last + 1)
+        for version in range(first, versions.last + 1):
+            fitting = (name for name in levels if plan.bits <= capacity(version, name))
+            yield version, next(fitting), plan
+    if not version:
+        raise _too_long(data, error_correction, announced=announced)
+
+
+def _plan(text: bytes, versions: VersionRange, *, announced: bool) -> _Plan:
+    segments = segmentation(text, versions)
+    bits = versions.bits(segments) + (_UTF_8_BITS if announced else 0)
+    return _Plan(text, announced, versions, segments, bits)
 
 
 def capacity(version: int, level: Level) -> int:
@@ -109,56 +149,35 @@ def capacity(version: int, level: Level) -> int:
     return int(util.BIT_LIMIT_TABLE[INDICATOR[level]][version])
 
 
-def _segments(data: str) -> list[_Segment]:
-    return [
-        _segment(part.mode, part.data)
-        for part in util.optimal_data_chunks(data, minimum=_LEAST_RUN)
-    ]
+def _value(mode: Mode, text: bytes) -> tuple[int, int]:
+    """Return a segment without its header as a number, and how many bits it has.
 
-
-def _segment(mode: _Mode, text: bytes) -> _Segment:
-    """Encode by clause 7.4.3 (numeric), 7.4.4 (alphanumeric) or 7.4.5 (byte mode)."""
+    Clauses 7.4.3 (numeric), 7.4.4 (alphanumeric) and 7.4.5 (byte mode).
+    """
     count = len(text)
-    if mode == util.MODE_8BIT_BYTE:
-        return _Segment(mode, count, int.from_bytes(text, "big"), 8 * count)
-    if mode == util.MODE_NUMBER:
-        groups = (text[start : start + 3] for start in range(0, count, 3))
-        bits = "".join(f"{int(group):0{1 + 3 * len(group)}b}" for group in groups)
-    else:
-        values = text.translate(_ALPHANUMERIC)
+    if mode == BYTE:
+        return int.from_bytes(text, "big"), 8 * count
+    if mode == ALPHANUMERIC:
+        values = text.translate(_VALUES)
         pairs = zip(values[::2], values[1::2], strict=False)
         bits = "".join([f"{45 * first + second:011b}" for first, second in pairs])
         if count % 2:
             bits += f"{values[-1]:06b}"
-    return _Segment(mode, count, int(bits, 2), len(bits))
+    else:
+        groups = (text[start : start + 3] for start in range(0, count, 3))
+        bits = "".join([f"{int(group):0{1 + 3 * len(group)}b}" for group in groups])
+    return int(bits, 2), len(bits)
 
 
-def _length(segments: Sequence[_Segment], version: int) -> int:
-    """Return the bits of the segments with their headers (clause 7.4.1, table 3)."""
-    count_bits = util.mode_sizes_for_version(version)
-    return sum(
-        _MODE_BITS + count_bits[segment.mode] + segment.bits for segment in segments
-    )
-
-
-def _smallest_version(segments: Sequence[_Segment], level: Level) -> int:
-    """Return the first version that holds the segments, or MAX_VERSION + 1."""
-    limits = util.BIT_LIMIT_TABLE[INDICATOR[level]]
-    for first, last in ((1, 9), (10, 26), (27, 40)):  # headers of equal length
-        if (needed := _length(segments, last)) <= limits[last]:
-            return bisect_left(limits, needed, first, last)
-    return MAX_VERSION + 1
-
-
-def _codewords(segments: Sequence[_Segment], version: int, level: Level) -> bytes:
+def _codewords(plan: _Plan, version: int, level: Level) -> bytes:
     """Return data and correction codewords, interleaved (clauses 7.4.10 to 7.6)."""
-    count_bits = util.mode_sizes_for_version(version)
-    stream = used = 0
-    for segment in segments:
-        header = segment.mode << count_bits[segment.mode] | segment.characters
-        bits = _MODE_BITS + count_bits[segment.mode] + segment.bits
-        stream = stream << bits | header << segment.bits | segment.value
-        used += bits
+    count_bits = plan.versions.count_bits
+    stream = _UTF_8 if plan.announced else 0
+    for mode, start, end in plan.segments:
+        value, bits = _value(mode, plan.text[start:end])
+        header = mode << count_bits[mode] | end - start
+        stream = (stream << MODE_BITS + count_bits[mode] | header) << bits | value
+    used = plan.bits
     limit = capacity(version, level)
     filled = used + min(_TERMINATOR_BITS, limit - used)
     filled += -filled % 8
@@ -202,10 +221,13 @@ def codeword_blocks(version: int, level: Level) -> tuple[tuple[int, ...], int]:
     return (*data, *list(range(count)) * correction), correction // 2
 
 
-def _too_long(data: str, segments: Sequence[_Segment], level: Level) -> DataTooLong:
-    needed = _length(segments, MAX_VERSION)
+def _too_long(data: str, level: Level, *, announced: bool) -> DataTooLong:
+    needed = _plan(data.encode(), RANGES[-1], announced=announced).bits
     available = {name: capacity(MAX_VERSION, name) for name in LEVELS}
-    longest = {name: _longest_prefix(data, name) for name in LEVELS}
+    longest = {
+        name: _longest_prefix(data, available[name], announced=announced)
+        for name in LEVELS
+    }
     fitting = [name for name in LEVELS if needed <= available[name]]
     advice = f"use {' or '.join(fitting)}, or shorten" if fitting else "shorten"
     return DataTooLong(
@@ -219,15 +241,13 @@ def _too_long(data: str, segments: Sequence[_Segment], level: Level) -> DataTooL
     )
 
 
-def _longest_prefix(data: str, level: Level) -> int:
+def _longest_prefix(data: str, limit: int, *, announced: bool) -> int:
     """Return how many characters from the start of the data would fit."""
+
+    def bits(count: int) -> int:
+        prefix = data[:count]
+        announces = announced and not prefix.isascii()
+        return _plan(prefix.encode(), RANGES[-1], announced=announces).bits
+
     fits = range(min(len(data), 7089) + 1)  # digits, at 40-L
-    limit = capacity(MAX_VERSION, level)
-    return (
-        bisect_left(
-            fits,
-            limit + 1,
-            key=lambda count: _length(_segments(data[:count]), MAX_VERSION),
-        )
-        - 1
-    )
+    return bisect_left(fits, limit + 1, key=bits) - 1
