@@ -30,6 +30,7 @@ MIN_QUIET_ZONE = 1.9
 MIN_MARGIN = 0.4
 
 _FORMATS = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+_SVG = b"<svg"  # the first bytes of one
 _SVG_SCALE = 8  # pixels per module
 _FIRST_LOOK = 4  # pixels per module
 _SECOND_LOOK = 2
@@ -142,6 +143,8 @@ def read(body: bytes, module_size: int = 1, *, enlarged: int = 1) -> Reading | N
     enlarged first, without smoothing.
     """
     pixels = _pixels(body)
+    if body.startswith(_SVG):
+        module_size = _SVG_SCALE
     small = _reduced(pixels, module_size)
     if small:
         reading = _scan(small)
@@ -212,7 +215,7 @@ def _quiet_zone(pixels: Raster.Image, modules: int) -> float:
 
 def _pixels(body: bytes) -> Raster.Image:
     """Return the picture in shades of grey, on white paper."""
-    if body.startswith(b"<svg"):
+    if body.startswith(_SVG):
         return svg.rasterise(body, _SVG_SCALE).convert("L")
     with Raster.open(BytesIO(body)) as file:
         grey = file.convert("L")

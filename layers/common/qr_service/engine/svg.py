@@ -1,24 +1,28 @@
 """SVG of a symbol as one path, in units of modules; and such a path back to pixels.
 
 `document` writes the SVG. `rasterise` draws what `document` wrote, so the file itself
-can be proven to scan without a browser. Paths use only the commands M, m, h, v and z,
-and `a.5.5 0 0 1`: a clockwise quarter of a circle with a radius of half a module.
+can be proven to scan without a browser. Squares are written as outlines around all that
+is dark. The paths of other shapes use only the commands M, h, v and z, and
+`a.5.5 0 0 1`: a clockwise quarter of a circle with a radius of half a module.
 """
 
 import base64
 import math
 import re
+import zlib
 from collections.abc import Iterable
 
 from PIL import Image, ImageColor, ImageDraw
 
 from qr_service.engine.colours import TRANSPARENT
 from qr_service.engine.logo import fitted, make_room
+from qr_service.engine.outlines import modules as dark_modules
+from qr_service.engine.outlines import outlines
 from qr_service.engine.shapes import GAP, in_eye
-from qr_service.engine.style import Shape, Style
+from qr_service.engine.style import Gradient, Shape, Style
 from qr_service.engine.symbol import Symbol
 
-_RUN = re.compile("1+")
+_XLINK = ' xmlns:xlink="http://www.w3.org/1999/xlink"'
 _QUARTER = "a.5.5 0 0 1"
 
 
@@ -29,44 +33,34 @@ def document(symbol: Symbol, style: Style) -> bytes:
     """
     modules = symbol.size + 2 * style.border
     width = modules * style.module_size
-    left = -style.border
-    # Strokes run through the middle of their row, so rows have whole numbers.
-    top = left - 0.5 if style.shape == "square" else left
     rows, logo_side = make_room(symbol, style)
-    logo = ""
-    if style.logo and logo_side:
-        logo = _image(style.logo, modules, logo_side, left, top)
-    ink = "url(#g)" if style.gradient else _short(style.dark)
     if style.shape == "square":
-        path = f'<path stroke="{ink}" d="{_strokes(rows)}"/>'
+        path = outlines(rows)
     else:
-        path = f'<path fill="{ink}" d="{"".join(_outlines(rows, style.shape))}"/>'
-    paper = ""
+        path = "".join(_shapes(rows, style.shape))
+    paper = gradient = logo = ""
+    ink = _short(style.dark)
+    start = -style.border
     if style.light != TRANSPARENT:
-        whole = f"M{left} {top}h{modules}v{modules}h-{modules}z"
+        whole = f"M{start} {start}h{modules}v{modules}h-{modules}z"
         paper = f'<path fill="{_short(style.light)}" d="{whole}"/>'
-    gradient = _gradient(style, modules, left, top)
+    if style.gradient:
+        # Unique, since one document may contain several of these.
+        content = repr((path, style.dark, style.gradient, modules))
+        name = f"g{zlib.crc32(content.encode()):08x}"
+        gradient = _gradient(style.dark, style.gradient, name, modules, start)
+        ink = f"url(#{name})"
+    if style.logo and logo_side:
+        logo = _image(style.logo, modules, logo_side, start)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{width}" '
-        f'viewBox="{left} {top} {modules} {modules}">'
-        f"{gradient}{paper}{path}{logo}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg"{_XLINK if logo else ""} '
+        f'width="{width}" height="{width}" '
+        f'viewBox="{start} {start} {modules} {modules}">'
+        f'{gradient}{paper}<path fill="{ink}" d="{path}"/>{logo}</svg>'
     ).encode()
 
 
-def _strokes(rows: tuple[str, ...]) -> str:
-    """Return runs of dark modules as strokes along the middle of their row."""
-    parts: list[str] = []
-    for row, text in enumerate(rows):
-        end = -1
-        for run in _RUN.finditer(text):
-            start = run.start()
-            parts.append(f"M{start} {row}h" if end < 0 else f"m{start - end} 0h")
-            end = run.end()
-            parts.append(str(end - start))
-    return "".join(parts)
-
-
-def _outlines(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
+def _shapes(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
     """Yield the outline of each dark module, clockwise; finder eyes are solid."""
     size = len(rows)
     empty = "0" * (size + 2)
@@ -97,31 +91,32 @@ def _outlines(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
                 )
 
 
-def _gradient(style: Style, modules: int, left: float, top: float) -> str:
-    """Return the definition of `url(#g)`, over the whole picture."""
-    if not style.gradient:
-        return ""
-    if style.gradient.type == "linear":
-        name = "linearGradient"
-        where = f'x1="0" y1="{top}" x2="0" y2="{top + modules}"'
+def _gradient(
+    dark: str, gradient: Gradient, name: str, modules: int, start: int
+) -> str:
+    """Return the definition of `url(#name)`, over the whole picture."""
+    if gradient.type == "linear":
+        kind = "linearGradient"
+        where = f'x1="0" y1="{start}" x2="0" y2="{start + modules}"'
     else:
-        name = "radialGradient"
-        x, y = left + modules / 2, top + modules / 2
-        where = f'cx="{x}" cy="{y}" r="{modules / 2**0.5:.4g}"'
+        kind = "radialGradient"
+        middle = f"{start + modules / 2:g}"
+        where = f'cx="{middle}" cy="{middle}" r="{modules / 2**0.5:.4g}"'
     return (
-        f'<defs><{name} id="g" {where} gradientUnits="userSpaceOnUse">'
-        f'<stop stop-color="{_short(style.dark)}"/>'
-        f'<stop offset="1" stop-color="{_short(style.gradient.to)}"/></{name}></defs>'
+        f'<defs><{kind} id="{name}" {where} gradientUnits="userSpaceOnUse">'
+        f'<stop offset="0" stop-color="{_short(dark)}"/>'
+        f'<stop offset="1" stop-color="{_short(gradient.to)}"/></{kind}></defs>'
     )
 
 
-def _image(file: bytes, modules: int, side: int, left: float, top: float) -> str:
-    start = (modules - side) / 2
+def _image(file: bytes, modules: int, side: int, start: int) -> str:
+    """Return the logo; programs that know SVG 1.1 only read `xlink:href`."""
+    place = f"{start + (modules - side) / 2:g}"
     kind = "png" if file.startswith(b"\x89PNG") else "jpeg"
     url = f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
     return (
-        f'<image x="{left + start:g}" y="{top + start:g}" width="{side}" '
-        f'height="{side}" href="{url}"/>'
+        f'<image x="{place}" y="{place}" width="{side}" height="{side}" '
+        f'href="{url}" xlink:href="{url}"/>'
     )
 
 
@@ -133,15 +128,16 @@ def _short(colour: str) -> str:
 
 # ------------------------------------------------------------------- and back to pixels
 
-_VIEW_BOX = re.compile(r'viewBox="(\S+) (\S+) (\d+) \d+"')
-_PATH = re.compile(r'<path (fill|stroke)="([^"]+)" d="([^"]+)"/>')
+_VIEW_BOX = re.compile(r'viewBox="(\S+) \S+ (\d+) \d+"')
+_PATH = re.compile(r'<path fill="([^"]+)" d="([^"]+)"/>')
 _STOPS = re.compile(r'stop-color="([^"]+)"')
 _IMAGE = re.compile(
     r'<image x="(\S+)" y="(\S+)" width="(\d+)" height="\d+" '
-    r'href="data:image/\w+;base64,([^"]+)"/>'
+    r'href="data:image/\w+;base64,([^"]+)"'
 )
-_COMMAND = re.compile(r"([Mmhvaz])([^Mmhvaz]*)")
+_COMMAND = re.compile(r"([Mhvaz])([^Mhvaz]*)")
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)")
+_SHADES = bytes(255 if byte == ord("1") else 0 for byte in range(256))
 _COSINES = (math.cos(math.pi / 6), math.cos(math.pi / 3))  # of 30 and 60 degrees
 
 
@@ -155,15 +151,18 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
     view_box = _VIEW_BOX.search(text)
     if not view_box:
         raise ValueError("an SVG without a viewBox")
-    left, top = float(view_box[1]), float(view_box[2])
-    side = int(view_box[3]) * scale
-    picture = Image.new("RGB", (side, side), "white")
+    start, modules = int(view_box[1]), int(view_box[2])
+    picture = Image.new("RGB", (modules * scale, modules * scale), "white")
     draw = ImageDraw.Draw(picture)
-    for kind, colour, commands in _PATH.findall(text):
+    for colour, path in _PATH.findall(text):
         inks = _STOPS.findall(text) if colour.startswith("url") else [colour]
         ink = max((ImageColor.getrgb(ink) for ink in inks), key=sum)
-        for points in _polygons(commands, stroked=kind == "stroke"):
-            placed = [((x - left) * scale, (y - top) * scale) for x, y in points]
+        if not path.endswith("z"):
+            squares = _squares(path, modules + 2 * start, scale)
+            picture.paste(ink, (-start * scale, -start * scale), squares)
+            continue
+        for points in _polygons(path):
+            placed = [((x - start) * scale, (y - start) * scale) for x, y in points]
             if len(placed) == 4:
                 (x, y), (right, bottom) = min(placed), max(placed)
                 corners = (round(x), round(y), round(right) - 1, round(bottom) - 1)
@@ -173,11 +172,18 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
     for x, y, width, data in _IMAGE.findall(text):
         logo, (right, down) = fitted(base64.b64decode(data), int(width) * scale)
         corner = (
-            round((float(x) - left) * scale) + right,
-            round((float(y) - top) * scale) + down,
+            round((float(x) - start) * scale) + right,
+            round((float(y) - start) * scale) + down,
         )
         picture.paste(logo, corner, logo)
     return picture
+
+
+def _squares(path: str, size: int, scale: int) -> Image.Image:
+    """Return the symbol of these outlines in pixels, 255 where it is dark."""
+    rows = "".join(dark_modules(path, size)).encode()
+    squares = Image.frombytes("L", (size, size), rows.translate(_SHADES))
+    return squares.resize((size * scale, size * scale), Image.Resampling.NEAREST)
 
 
 def _pixel_centres(points: list[tuple[float, float]]) -> list[tuple[int, int]]:
@@ -198,34 +204,28 @@ def _pixel_centres(points: list[tuple[float, float]]) -> list[tuple[int, int]]:
     ]
 
 
-def _polygons(commands: str, *, stroked: bool) -> Iterable[list[tuple[float, float]]]:
-    """Yield the corners of each part of a path; a stroke has its full width."""
+def _polygons(path: str) -> Iterable[list[tuple[float, float]]]:
+    """Yield the corners of each part of a path."""
     x = y = 0.0
     points: list[tuple[float, float]] = []
-    for command, arguments in _COMMAND.findall(commands):
+    for command, arguments in _COMMAND.findall(path):
         numbers = [float(number) for number in _NUMBER.findall(arguments)]
-        if command == "h" and stroked:
-            end = x + numbers[0]
-            yield [(x, y - 0.5), (end, y - 0.5), (end, y + 0.5), (x, y + 0.5)]
-            x = end
-            continue
-        if command == "z":
-            yield points
-            continue
         before = x, y
         match command:
             case "M":
                 x, y = numbers
-            case "m":
-                x, y = x + numbers[0], y + numbers[1]
+                points = []
             case "h":
                 x += numbers[0]
             case "v":
                 y += numbers[0]
+            case "z":
+                yield points
+                continue
             case _:
                 x, y = x + numbers[5], y + numbers[6]
                 points += _quarter(before, (x, y))
-        points = [(x, y)] if command in "Mm" else [*points, (x, y)]
+        points.append((x, y))
 
 
 def _quarter(
