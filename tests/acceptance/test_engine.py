@@ -28,10 +28,10 @@ def test_the_segments_of_100000_texts_are_the_fewest_bits(measured):
     measured("100,000 texts of runs: 0 with more bits than the slow program finds")
 
 
-def test_the_smaller_picture_changes_none_of_5000_verdicts(measured):
-    accepted = sum(equal_verdict(seed) for seed in range(1000, 6000))
+def test_the_smaller_picture_changes_none_of_1500_verdicts(measured):
+    accepted = sum(equal_verdict(seed) for seed in range(1000, 2500))
     measured(
-        f"5,000 damaged pictures: {accepted} accepted, 0 differences between the"
+        f"1,500 damaged pictures: {accepted} accepted, 0 differences between the"
         " smaller and the whole picture"
     )
 

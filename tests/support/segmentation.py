@@ -1,7 +1,6 @@
 """The least bits of a text, one character after the other: slow, and easily checked."""
 
 import random
-from fractions import Fraction
 
 from qr_service.engine.segmentation import ALPHANUMERIC, BYTE, NUMERIC, segmentation
 
@@ -11,31 +10,32 @@ COUNT_BITS = {  # ISO/IEC 18004:2015, table 3: numeric, alphanumeric, byte
     range(27, 41): (14, 13, 16),
 }
 CAPITALS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
-RATES = (Fraction(10, 3), Fraction(11, 2), Fraction(8))  # bits of a character
+RATES = (20, 33, 48)  # sixths of a bit for a character
 
 
 def least_bits(text, version):
     """Return the bits of the best segmentation: every mode is tried everywhere."""
     (count_bits,) = (bits for among, bits in COUNT_BITS.items() if version in among)
-    headers = [4 + bits for bits in count_bits]
+    headers = [6 * (4 + bits) for bits in count_bits]
+    never = 10**9
     costs = None  # of the text so far, if its last character is in each mode
     for byte in text:
         allowed = (byte in b"0123456789", byte in CAPITALS, True)
-        new = []
-        for mode in range(3):
-            if not allowed[mode]:
-                new.append(None)
-                continue
-            if costs is None:
-                begun = headers[mode]
-            else:
-                # A segment that ends is rounded up to whole bits.
-                begun = headers[mode] + min(-(-c // 1) for c in costs if c is not None)
-                if costs[mode] is not None:
-                    begun = min(begun, costs[mode])
-            new.append(begun + RATES[mode])
-        costs = new
-    return min(-(-c // 1) for c in costs if c is not None)
+        # A segment that ends is rounded up to whole bits.
+        ended = 0 if costs is None else min(whole(cost) for cost in costs)
+        before = costs or [never] * 3
+        costs = [
+            min(before[mode], ended + headers[mode]) + RATES[mode]
+            if allowed[mode]
+            else never
+            for mode in range(3)
+        ]
+    return min(whole(cost) for cost in costs) // 6
+
+
+def whole(cost):
+    """Return a cost in sixths of a bit, rounded up to whole bits."""
+    return -(-cost // 6) * 6
 
 
 CHARACTERS = {

@@ -165,7 +165,10 @@ def _scan(pixels: Raster.Image) -> Reading | None:
     if len(found) != 1:
         return None
     extra = cast("dict[str, Any]", found[0].extra)
-    modules = 17 + 4 * int(extra["Version"])
+    version = str(extra["Version"])
+    if not version.isdecimal():  # a Micro QR code, in damage or in a logo
+        return None
+    modules = 17 + 4 * int(version)
     # "UEC": unused error correction
     return Reading(
         found[0].bytes,
