@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from qr_service.config import settings
 from qr_service.edge import http
 from qr_service.edge.request import check_idempotency_key, parse
-from qr_service.generation import CodeGenerator, preview
+from qr_service.generation import CodeGenerator, preview, warm_up
 from qr_service.stores.cache import Cache
 from qr_service.stores.database import Database
 from qr_service.stores.storage import Storage
@@ -43,5 +43,8 @@ def generate() -> Response[str]:
         headers["Idempotency-Replayed"] = "true"
     return http.respond(HTTPStatus.CREATED, answer.body, headers)
 
+
+# In Lambda's INIT phase, which has a processor of its own and is over before a request.
+warm_up()
 
 handler = http.entrypoint(app)

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -16,6 +18,7 @@ from qr_service.engine.readback import read
 from qr_service.stores.presigned import PresignedUrls
 
 from local.http import call, get
+from local.project import ROOT
 from tests.support.examples import STATUS
 from tests.support.functions import age
 from tests.support.gateway import (
@@ -47,6 +50,23 @@ def create(functions, **fields):
     reply = post_generate(functions.generate, {"data": "https://example.com", **fields})
     assert reply.status == 201
     return reply.body["qr_id"]
+
+
+def test_generate_is_warm_before_its_first_request():
+    """Its own process, as an execution environment is one."""
+    program = (
+        "import functions.generate.app; from qr_service.engine import plane;"
+        "print(plane._geometry.cache_info().currsize)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/common'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1\n"
 
 
 def test_generate_answers_as_the_contract_says(functions):
