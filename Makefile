@@ -20,7 +20,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run sam-local invoke cleanup migrate psql logs test acceptance containers
-.PHONY: rehearse rehearse-faults bench install format lint requirements packages clean
+.PHONY: rehearse rehearse-faults bench readers install format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
 help: ## Show this list
@@ -72,6 +72,10 @@ rehearse-faults: ## Show that the rehearsal fails for what would fail on AWS
 bench: ## Compare speed, sizes, imports with others (QUICK=1; SAVE=1: write to docs/)
 	@ENVIRONMENTS=bench $(IN_VENV) sh benchmarks/run.sh \
 	  $(if $(QUICK),--quick) $(if $(SAVE),--output docs)
+
+readers: ## Read 300 images with seven readers, some need node (SEED=1; SAVE=1: docs/)
+	@ENVIRONMENTS=readers PYTHONPATH=layers/common $(IN_VENV) python -m benchmarks.readers \
+	  $(if $(SEED),--seed $(SEED)) $(if $(SAVE),--save)
 
 ##@ Change it
 

@@ -576,6 +576,15 @@ def test_a_list_is_pinned_with_hashes_and_without_urls(name):
         assert "--hash=sha256:" in entry, entry
 
 
+def test_packages_of_node_are_pinned_with_hashes_and_without_urls():
+    text = read("benchmarks/readers/package-lock.json")
+    assert "://" not in text
+    packages = json.loads(text)["packages"]
+    assert len(packages) > 4
+    for name, package in packages.items():
+        assert not name or package["integrity"].startswith("sha512-"), name
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_holds_what_its_source_requires(name):
     assert pins(f"{name}.in").items() <= pins(f"{name}.txt").items(), (

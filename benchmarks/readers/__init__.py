@@ -1,0 +1,1 @@
+"""Other readers of QR codes, over our images."""
