@@ -152,9 +152,15 @@ def planned(
 
 
 def findings(plan: Plan, client: Client) -> Found:
-    """Yield what all checks find; what may not be read is a note."""
+    """Yield what all checks find; what may not be read is a note.
+
+    About a stack that cannot be updated, nothing else is worth knowing.
+    """
+    about_the_stack = list(of_the_stack(plan))
+    yield from about_the_stack
+    if any(finding.is_error for finding in about_the_stack):
+        return
     for check in (
-        of_the_stack,
         of_the_region,
         of_the_network,
         of_the_database,
@@ -177,7 +183,7 @@ def findings(plan: Plan, client: Client) -> Found:
             yield Finding(str(error))
 
 
-def of_the_stack(plan: Plan, _: Client) -> Found:
+def of_the_stack(plan: Plan) -> Found:
     """Yield why the stack cannot be updated, and whether its database is protected."""
     if plan.state in STUCK:
         yield Finding(
@@ -223,6 +229,11 @@ def of_the_network(plan: Plan, client: Client) -> Found:
         zones = yield from _given_zones(plan, ec2)
     else:
         zones = _chosen_zones(plan, ec2)
+        if len(zones) < 2 or "unknown" in zones.values():
+            yield Finding(
+                "AvailabilityZones: two zones of the region are needed, such as"
+                f" {','.join([*_zones_of_region(ec2)][:2])}"
+            )
     unserved = [name for name, number in zones.items() if number in UNSERVED_ZONES]
     if unserved:
         served = [

@@ -383,8 +383,12 @@ def test_new_versions_are_called_before_they_get_traffic():
 
 def test_the_hook_has_time_for_all_its_calls():
     calls = len(FUNCTIONS["VerifyFunction"]["Environment"]["Variables"])
-    tries = verify.LAMBDA.retries["total_max_attempts"]
-    longest = calls * tries * verify.LAMBDA.read_timeout
+    longest = sum(
+        times
+        * each.retries["total_max_attempts"]
+        * (each.connect_timeout + each.read_timeout)
+        for times, each in ((calls, verify.LAMBDA), (1, verify.CODEDEPLOY))
+    )
     assert verify.LAMBDA.read_timeout > TEMPLATE["Globals"]["Function"]["Timeout"]
     assert FUNCTIONS["VerifyFunction"]["Timeout"] > longest
 

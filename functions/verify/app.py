@@ -13,7 +13,16 @@ import boto3
 from botocore.config import Config
 
 # A function answers within its 29 s. Of the two tries, the second is for throttling.
-LAMBDA = Config(read_timeout=35, retries={"mode": "standard", "total_max_attempts": 2})
+LAMBDA = Config(
+    connect_timeout=5,
+    read_timeout=35,
+    retries={"mode": "standard", "total_max_attempts": 2},
+)
+CODEDEPLOY = Config(
+    connect_timeout=5,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
 UNKNOWN = "00000000-0000-4000-8000-000000000000"  # the id of no code
 
 
@@ -34,7 +43,9 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
     result = {"status": "Failed" if faults else "Succeeded", "faults": faults}
     print(json.dumps({"message": "verified", **result}))  # noqa: T201  the log
     if "DeploymentId" in event:
-        boto3.client("codedeploy").put_lifecycle_event_hook_execution_status(
+        boto3.client(
+            "codedeploy", config=CODEDEPLOY
+        ).put_lifecycle_event_hook_execution_status(
             deploymentId=event["DeploymentId"],
             lifecycleEventHookExecutionId=event["LifecycleEventHookExecutionId"],
             status=result["status"],

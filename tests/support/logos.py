@@ -175,3 +175,17 @@ def steep_profile():
             struct.pack_into(">II", tags, place + 4, len(profile), 14)
     body = profile[:132] + bytes(tags) + profile[132 + 12 * count :] + curve
     return struct.pack(">I", len(body)) + body[4:]
+
+
+def checked(body, kind):
+    """Return a damaged PNG with the checksums of what it holds now."""
+    if kind != "png":
+        return body
+    parts, start = [body[:8]], 8
+    while start + 12 <= len(body):
+        (length,) = struct.unpack_from(">I", body, start)
+        chunk = body[start + 4 : start + 8 + length]
+        check = struct.pack(">I", zlib.crc32(chunk))
+        parts += [body[start : start + 4], chunk, check]
+        start += 12 + length
+    return b"".join(parts)

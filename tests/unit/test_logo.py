@@ -1,6 +1,7 @@
 """Logos: what they hide, which are refused, and that two readers read all others."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from io import BytesIO
@@ -20,6 +21,7 @@ from qrcode import util
 from tests.support import iso18004, requests
 from tests.support.logos import (
     LOGOS,
+    checked,
     data_url,
     file,
     hostile,
@@ -256,6 +258,38 @@ def test_base64_may_be_wrapped_and_end_without_padding():
     wrapped = "\r\n".join(text[i : i + 76] for i in range(0, len(text), 76))
     for each in (wrapped, text.rstrip("="), f"{wrapped}\n"):
         assert logos.decode(f"{head},{each}") == logos.decode(f"{head},{text}")
+
+
+def test_a_long_text_that_is_no_base64_is_refused_at_once():
+    """A pattern that tries every place of the white space would take minutes."""
+    for text in (f"A{' ' * 120_000}!", "A" * 120_000 + "!", "A" * 120_000 + "===="):
+        with pytest.raises(BadRequest):
+            logos.decode(f"data:image/png;base64,{text}")
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of damage that it repairs
+def test_damage_behind_valid_checksums_is_refused_or_repaired():
+    """A file with an orientation and a profile, whose damage reaches the decoders."""
+    exif = Raster.Exif()
+    exif[0x0112] = 6
+    tagged = Raster.new("RGB", (16, 8), "red")
+    options = {"exif": exif, "icc_profile": steep_profile()}
+    outcomes = Counter()
+    for seed in range(4000):
+        rng = random.Random(seed)
+        kind = rng.choice(["png", "jpeg"])
+        body = bytearray(file(tagged, kind.upper(), **options))
+        for _ in range(rng.choice([1, 2, 4])):
+            body[rng.randrange(20, len(body))] = rng.choice(
+                [0, 255, rng.randrange(256)]
+            )
+        try:
+            logos.decode(data_url(checked(bytes(body), kind), kind))
+        except BadRequest:
+            outcomes["refused"] += 1
+        else:
+            outcomes["repaired"] += 1
+    assert min(outcomes.values()) > 300
 
 
 def test_sixteen_bits_of_grey_are_not_clipped():

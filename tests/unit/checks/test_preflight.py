@@ -167,6 +167,8 @@ def test_a_change_set_that_was_not_executed_is_no_stack(aws):
     ],
 )
 def test_a_stack_that_cannot_be_updated(aws, state, reason):
+    """Its functions, for example, may be gone."""
+    aws["GetFunctionConcurrency"] = ("ResourceNotFoundException", "no function")
     found = only(existing(aws, state))
     assert state in found
     assert reason in found
@@ -211,6 +213,13 @@ def test_a_zone_that_lambda_does_not_serve(aws):
     assert "AvailabilityZones=us-east-1b,us-east-1c" in only(new())
     assert texts(new(AvailabilityZones="us-east-1b,us-east-1c")) == []
     assert texts(existing(aws)) == []  # it has its zones
+
+
+@pytest.mark.parametrize("zones", ["eu-central-1a", "eu-central-1a,eu-central-1x"])
+@pytest.mark.usefixtures("aws")
+def test_zones_that_are_not_two_of_the_region(zones):
+    found = texts(new(AvailabilityZones=zones))
+    assert "such as eu-central-1a,eu-central-1b" in found[0]
 
 
 def test_zones_with_a_default_subnet_come_first(aws):

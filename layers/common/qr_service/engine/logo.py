@@ -47,7 +47,19 @@ BUDGET = 0.4
 # patterns.
 _KEPT = 9
 
-_DATA_URL = re.compile(r"data:image/(png|jpe?g);base64,([A-Za-z0-9+/\s]+={0,2}\s*)")
+_HEAD = re.compile(r"data:image/(png|jpe?g);base64")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_ORIENTATION = 0x0112
+# How to turn a picture, by its EXIF orientation (Exif 2.32, table 6).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _LEAST_ALPHA = 26  # of 255: a logo that is nowhere more opaque cannot be seen
 _TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}  # of PNG; some megabytes in a few bytes
 
@@ -61,11 +73,12 @@ def decode(url: str) -> bytes:
     BadField.
     """
     # As base64 the largest file is a third longer; this leaves room for the URL's head.
-    match = _DATA_URL.fullmatch(url) if len(url) < 2 * MAX_BYTES else None
-    if not match:
+    head, _, body = url.partition(",") if len(url) < 2 * MAX_BYTES else ("", "", "")
+    match, text = _HEAD.fullmatch(head), "".join(body.split())
+    if not match or not _BASE64.fullmatch(text):
         allowed = "a data URL, data:image/png;base64,... or jpeg"
         raise BadField("logo", url, allowed)
-    text = "".join(match[2].split()).rstrip("=")
+    text = text.rstrip("=")
     try:
         file = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except binascii.Error:
@@ -77,13 +90,12 @@ def decode(url: str) -> bytes:
         if kind == "PNG":
             file = _without_texts(file)
         with Image.open(BytesIO(file), formats=[kind]) as picture:
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(f"{width} x {height} pixels")
             result = _pixels_alone(picture)
+    except BadField:
+        raise
     except Image.DecompressionBombError:
         raise _too_large("a picture of far too many pixels") from None
-    except (OSError, ValueError, SyntaxError, struct.error):
+    except Exception:  # noqa: BLE001  Pillow has no common error for damaged files
         allowed = f"a readable image/{kind.lower()}"
         raise BadField("logo", "a damaged file", allowed) from None
     if result is None:
@@ -110,12 +122,17 @@ def _without_texts(png: bytes) -> bytes:
 def _pixels_alone(picture: Image.Image) -> bytes | None:
     """Return the picture encoded anew, at most MAX_SIDE pixels wide and high.
 
-    It is None if nothing of the picture can be seen.
+    It is None if nothing of the picture can be seen. A picture of more than MAX_PIXELS
+    raises BadField before any of them is decoded.
     """
-    from PIL import ImageOps  # noqa: PLC0415  it takes longer than all other imports
-
     kind = picture.format
-    result = ImageOps.exif_transpose(_in_srgb(picture))
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise _too_large(f"{width} x {height} pixels")
+    turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    result = _in_srgb(picture)
+    if turn is not None:
+        result = result.transpose(turn)
     if result.mode.startswith("I"):  # 16 bits of grey
         result = result.convert("I").point(lambda value: value / 256).convert("L")
     result = result.convert("RGBA" if kind == "PNG" else "RGB")
@@ -135,7 +152,7 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
     profile = picture.info.get("icc_profile")
     if not profile or picture.mode not in ("RGB", "RGBA", "CMYK"):
         return picture
-    from PIL import ImageCms  # noqa: PLC0415  as above
+    from PIL import ImageCms  # noqa: PLC0415  few requests need it
 
     mode = "RGBA" if picture.mode == "RGBA" else "RGB"
     try:
