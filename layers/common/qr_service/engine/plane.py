@@ -7,7 +7,7 @@ penalty rule is a few shifts and bit counts instead of a loop over modules. Clau
 tables are those of ISO/IEC 18004:2015.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
@@ -30,7 +30,11 @@ _MASK_CONDITIONS: tuple[Callable[[int, int], bool], ...] = (
 )
 _MASK_PERIOD = 12
 # Larger symbols have a decoy with most masks: four of them are searched.
-_FEW_MASKS_FROM, _FEW_MASKS = 10, 4
+_FEW_MASKS_FROM, _FEW_MASKS = 20, 3
+_MANY = 1000  # decoys
+
+
+_Slices = Callable[[str], tuple[str, ...]]  # a text -> many slices of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,15 @@ class _Geometry:
     stride: int  # bits of a row, padding included
     all: int  # every module
     function: int  # dark modules of finder, alignment and timing patterns
+    data: int  # the modules that hold data bits
     masks: tuple[int, ...]  # the modules that each mask inverts
     has_left: int  # modules with a neighbour on their left
     has_upper: int  # modules with a neighbour above
-    bits: int  # data bits of the symbol, remainder bits included
-    order: list[int]  # for each bit of a plane the number of its data bit; 0 for none
-    place: Callable[[str], tuple[str, ...]]  # "0" and the data bits -> the plane's bits
+    bits: int  # how many data bits `runs` wants; more than there are
+    order: list[list[int]]  # the number of each module's data bit, from 0; -1 for none
+    runs: _Slices  # the data bits -> the modules in the order of placement, in parts
+    columns: _Slices  # these modules -> the columns
+    rows: _Slices  # the columns -> the rows
     format_cells: tuple[int, ...]  # two modules for each bit, the lowest bit first
     constant: int  # the version information and the module that is always dark
 
@@ -61,8 +68,9 @@ def draw(
     """
     geometry = _geometry(version)
     bits = f"{int.from_bytes(codewords, 'big'):0{8 * len(codewords)}b}"
-    placed = "".join(geometry.place("0" + bits.ljust(geometry.bits, "0")))
-    plane = int(placed, 2) | geometry.function
+    modules = "".join(geometry.runs(bits.ljust(geometry.bits, "0")))
+    rows = geometry.rows("".join(geometry.columns(modules)))
+    plane = int("0".join(rows), 2) & geometry.data | geometry.function
 
     def masked(mask: int) -> int:
         return plane ^ geometry.masks[mask] | _format_information(version, level, mask)
@@ -85,13 +93,14 @@ def _without_decoys(
     masks: Sequence[int], masked: Callable[[int], int], geometry: _Geometry
 ) -> int:
     """Return the first mask whose plane has no decoy, or else that with the fewest."""
-    found = []
+    fewest, best = _MANY, masks[0]
     for mask in masks:
-        places = decoys(masked(mask), geometry.all, geometry.stride - 1)
-        if not places:
+        found = decoys(masked(mask), geometry.stride - 1, fewest)
+        if not found:
             return mask
-        found.append(places.bit_count())
-    return masks[found.index(min(found))]
+        if found < fewest:
+            fewest, best = found, mask
+    return best
 
 
 def _penalty(dark: int, geometry: _Geometry) -> int:
@@ -101,8 +110,8 @@ def _penalty(dark: int, geometry: _Geometry) -> int:
     """
     stride = geometry.stride
     light = dark ^ geometry.all
-    as_left = ~(dark ^ dark >> 1) & geometry.has_left
-    as_upper = ~(dark ^ dark >> stride) & geometry.has_upper
+    as_left = (light ^ dark >> 1) & geometry.has_left
+    as_upper = (light ^ dark >> stride) & geometry.has_upper
     blocks = as_left & as_left >> stride & as_upper
     total = (
         _runs(as_left, 1)
@@ -132,8 +141,8 @@ def _finder_likes(dark: int, light: int, step: int) -> int:
 
     It applies to dark-light-dark 1:1:3:1:1, for each side with 4 light modules.
     """
-    found = dark & light >> step & dark >> 2 * step & dark >> 3 * step
-    found &= dark >> 4 * step & light >> 5 * step & dark >> 6 * step
+    sides = dark & light >> step & dark >> 2 * step
+    found = sides & dark >> 3 * step & sides >> 4 * step
     if not found:
         return 0
     pairs = light & light >> step
@@ -148,15 +157,10 @@ def codeword_numbers(version: int) -> tuple[tuple[int, ...], ...]:
 
     It is -1 for function modules and remainder bits, which belong to no codeword.
     """
-    geometry = _geometry(version)
-    stride = geometry.stride
-    codewords = geometry.bits // 8
-    order = [
-        (bit - 1) // 8 if 0 < bit <= 8 * codewords else -1 for bit in geometry.order
-    ]
+    order = _geometry(version).order
+    codewords = (1 + max(map(max, order))) // 8
     return tuple(
-        tuple(order[start : start + stride - 1])
-        for start in range(1, len(order), stride)
+        tuple(bit // 8 if bit < 8 * codewords else -1 for bit in row) for row in order
     )
 
 
@@ -191,20 +195,23 @@ def _geometry(version: int) -> _Geometry:
         for inverts in _MASK_CONDITIONS
     )
     repeats = size // _MASK_PERIOD + 1
-    order = _placement(modules)
+    order, runs = _placement(modules)
     return _Geometry(
         stride=stride,
         all=_plane(["1" * size] * size),
         function=_plane(["".join("01"[bool(m)] for m in row) for row in modules]),
+        data=free,
         masks=tuple(
             _plane([(rows[i % _MASK_PERIOD] * repeats)[:size] for i in columns]) & free
             for rows in conditions
         ),
         has_left=_plane(["0" + "1" * (size - 1)] * size),
         has_upper=_plane(["0" * size] + ["1" * size] * (size - 1)),
-        bits=max(order),
+        bits=max(run.stop for run in runs),
         order=order,
-        place=itemgetter(*order),
+        runs=itemgetter(*runs),
+        columns=itemgetter(*_columns(size)),
+        rows=itemgetter(*(slice(row, None, size) for row in range(size))),
         format_cells=tuple(_format_cells(size)),
         constant=_cell(size - 8, 8, size) | _version_information(version, size),
     )
@@ -219,24 +226,61 @@ def _cell(row: int, column: int, size: int) -> int:
     return 1 << (size - 1 - row) * (size + 1) + size - 1 - column
 
 
-def _placement(modules: list[list[bool | None]]) -> list[int]:
-    """Return the data bit of each bit of a plane, counted from 1; 0 for no data bit.
+def _placement(
+    modules: list[list[bool | None]],
+) -> tuple[list[list[int]], list[slice]]:
+    """Return the number of each module's data bit, and the slices of `runs`.
+
+    A slice is a run of data bits, and as many more as function modules come next: what
+    stands there for a moment does not matter.
+    """
+    size = len(modules)
+    order = [[-1] * size for _ in modules]
+    runs = []
+    start = bits = passed = 0
+    for row, column in _zigzag(size):
+        if modules[row][column] is None:
+            if passed:
+                runs.append(slice(start, bits + passed))
+                start, passed = bits, 0
+            order[row][column] = bits
+            bits += 1
+        else:
+            passed += 1
+    return order, [*runs, slice(start, bits + passed)]
+
+
+def _zigzag(size: int) -> Iterator[tuple[int, int]]:
+    """Yield row and column of all modules in the order of placement."""
+    for right, upwards in _pairs(size):
+        for row in range(size - 1, -1, -1) if upwards else range(size):
+            yield row, right
+            yield row, right - 1
+
+
+def _columns(size: int) -> list[slice]:
+    """Return for each column its modules, from the top, in the order of placement."""
+    columns = [slice(size)] * size  # anything, for the vertical timing pattern
+    for number, (right, upwards) in enumerate(_pairs(size)):
+        for side in (0, 1):
+            first = 2 * size * number + side
+            last = first + 2 * (size - 1)
+            columns[right - side] = (
+                slice(last, first - 1 if first else None, -2)
+                if upwards
+                else slice(first, last + 1, 2)
+            )
+    return columns
+
+
+def _pairs(size: int) -> Iterator[tuple[int, bool]]:
+    """Yield the right one of two columns, and whether they are filled upwards.
 
     Clause 7.7.3: two columns at a time from the right, upwards and downwards in turn,
     without the vertical timing pattern.
     """
-    size = len(modules)
-    order = [0] * (size * (size + 1))
-    count = 0
-    upwards = True
-    for right in [*range(size - 1, 6, -2), 5, 3, 1]:
-        for row in range(size - 1, -1, -1) if upwards else range(size):
-            for column in (right, right - 1):
-                if modules[row][column] is None:
-                    count += 1
-                    order[row * (size + 1) + column + 1] = count
-        upwards = not upwards
-    return order
+    for number, right in enumerate([*range(size - 1, 6, -2), 5, 3, 1]):
+        yield right, number % 2 == 0
 
 
 def _format_cells(size: int) -> list[int]:

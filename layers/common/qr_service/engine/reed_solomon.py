@@ -1,7 +1,7 @@
 """Reed-Solomon codewords over GF(2^8), by tables (ISO/IEC 18004:2015, clause 7.5.2).
 
 A remainder is one big integer, so each data codeword costs one shift and one XOR, for
-any number of error correction codewords.
+any number of error correction codewords. Its lowest byte is the next to be divided.
 """
 
 from functools import cache
@@ -12,12 +12,10 @@ from qrcode import base
 def error_correction(block: bytes, count: int) -> bytes:
     """Return the `count` error correction codewords of a block of data codewords."""
     table = _multiples(count)
-    shift = 8 * (count - 1)
-    low = (1 << shift) - 1
     remainder = 0
     for codeword in block:
-        remainder = (remainder & low) << 8 ^ table[remainder >> shift ^ codeword]
-    return remainder.to_bytes(count, "big")
+        remainder = remainder >> 8 ^ table[remainder & 255 ^ codeword]
+    return remainder.to_bytes(count, "little")
 
 
 @cache
@@ -34,7 +32,7 @@ def _multiples(count: int) -> tuple[int, ...]:
     multiples = [0]
     for bit in range(8):  # multiplication is linear: the upper half repeats the lower
         product = bytes(_multiply(factor, 1 << bit) for factor in generator[1:])
-        value = int.from_bytes(product, "big")
+        value = int.from_bytes(product, "little")
         multiples += [multiple ^ value for multiple in multiples]
     return tuple(multiples)
 

@@ -106,8 +106,10 @@ def segmentation(data: bytes, versions: VersionRange) -> list[Segment]:
             at_end = start == 0 or end == size
             digits, others = versions.least_at_end if at_end else versions.least_inside
             runs = _runs(data, start, end, digits)
-            if len(runs) > 1 or runs[0][0] == NUMERIC or end - start >= others:
+            if len(runs) > 1:
                 found += _cheapest(runs, size, versions)
+            elif runs[0][0] == NUMERIC or end - start >= others:
+                found += runs
     segments: list[Segment] = []
     done = 0
     for segment in (*found, (BYTE, size, size)):

@@ -44,6 +44,8 @@ INDICATOR: dict[Level, int] = {
 _TERMINATOR_BITS = 4
 _PADDING = bytes((util.PAD0, util.PAD1)) * 1478  # clause 7.4.10, enough for 40-L
 _VALUES = bytes(max(0, CHARACTERS.find(byte)) for byte in range(256))  # table 5
+_TEN_BITS = [f"{value:010b}" for value in range(1000)]
+_ELEVEN_BITS = [f"{value:011b}" for value in range(45 * 45)]
 # Extended channel interpretation 26, UTF-8 (clause 7.4.2): mode indicator, designator.
 _UTF_8, _UTF_8_BITS = 0b0111 << 8 | 26, MODE_BITS + 8
 
@@ -157,15 +159,17 @@ def _value(mode: Mode, text: bytes) -> tuple[int, int]:
     count = len(text)
     if mode == BYTE:
         return int.from_bytes(text, "big"), 8 * count
+    values = text.translate(_VALUES)
     if mode == ALPHANUMERIC:
-        values = text.translate(_VALUES)
         pairs = zip(values[::2], values[1::2], strict=False)
-        bits = "".join([f"{45 * first + second:011b}" for first, second in pairs])
+        bits = "".join([_ELEVEN_BITS[45 * first + second] for first, second in pairs])
         if count % 2:
             bits += f"{values[-1]:06b}"
     else:
-        groups = (text[start : start + 3] for start in range(0, count, 3))
-        bits = "".join([f"{int(group):0{1 + 3 * len(group)}b}" for group in groups])
+        groups = zip(values[::3], values[1::3], values[2::3], strict=False)
+        bits = "".join([_TEN_BITS[100 * a + 10 * b + c] for a, b, c in groups])
+        if rest := count % 3:
+            bits += f"{int(text[-rest:]):0{1 + 3 * rest}b}"
     return int(bits, 2), len(bits)
 
 
