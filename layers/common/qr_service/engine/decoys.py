@@ -38,7 +38,7 @@ def decoys(dark: int, size: int, most: int) -> int:
 
 
 def _is_decoy(text: str, stride: int, row: int, column: int) -> bool:
-    """Tell whether readers take the middle of a column's core for a centre.
+    """Return whether readers take the middle of a column's core for a centre.
 
     Places in a row or column count from 1, after a light module.
     """
@@ -80,7 +80,7 @@ def _bars(line: str, place: int) -> tuple[int, _Bars]:
 
 @lru_cache(1024)
 def _as_zxing(bars: _Bars) -> bool:
-    """Tell whether each run is within half of its share of the sum (from ZXing)."""
+    """Return whether each run is within half of its share of the sum (from ZXing)."""
     first, before, core, after, last = bars
     total = sum(bars)
     return (
@@ -91,7 +91,7 @@ def _as_zxing(bars: _Bars) -> bool:
 
 @lru_cache(1024)
 def _as_opencv(bars: _Bars) -> bool:
-    """Tell whether the runs differ from their shares by a fifth of the sum (OpenCV).
+    """Return whether the runs differ from their shares by a fifth of the sum (OpenCV).
 
     It enlarges the picture first, which adds a little.
     """

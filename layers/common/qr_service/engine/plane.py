@@ -29,7 +29,7 @@ _MASK_CONDITIONS: tuple[Callable[[int, int], bool], ...] = (
     lambda i, j: (i * j % 3 + (i + j) % 2) % 2 == 0,
 )
 _MASK_PERIOD = 12
-# Larger symbols have a decoy with most masks: four of them are searched.
+# The largest symbols have a decoy with almost every mask: a few are searched.
 _FEW_MASKS_FROM, _FEW_MASKS = 20, 3
 _MANY = 1000  # decoys
 
@@ -93,13 +93,13 @@ def _without_decoys(
     masks: Sequence[int], masked: Callable[[int], int], geometry: _Geometry
 ) -> int:
     """Return the first mask whose plane has no decoy, or else that with the fewest."""
-    fewest, best = _MANY, masks[0]
+    fewest, best = _MANY, 0
     for mask in masks:
         found = decoys(masked(mask), geometry.stride - 1, fewest)
-        if not found:
-            return mask
         if found < fewest:
             fewest, best = found, mask
+        if not found:
+            break
     return best
 
 
