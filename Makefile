@@ -73,8 +73,8 @@ bench: ## Compare speed, sizes, imports with others (QUICK=1; SAVE=1: write to d
 	@ENVIRONMENTS=bench $(IN_VENV) sh benchmarks/run.sh \
 	  $(if $(QUICK),--quick) $(if $(SAVE),--output docs)
 
-readers: ## Read 300 images with seven readers, some need node (SEED=1; SAVE=1: docs/)
-	@ENVIRONMENTS=readers PYTHONPATH=layers/common $(IN_VENV) python -m benchmarks.readers \
+readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: docs/)
+	@PYTHONPATH=layers/common $(IN_VENV) python -m benchmarks.readers \
 	  $(if $(SEED),--seed $(SEED)) $(if $(SAVE),--save)
 
 ##@ Change it

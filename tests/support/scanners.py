@@ -1,11 +1,13 @@
-"""The second reader of QR codes: zbar, which is stricter than zxing-cpp.
+"""Other readers of QR codes: zbar, which is stricter than zxing-cpp, and OpenCV.
 
-It needs Debian's libzbar0. Without it, its tests are skipped, but not in CI.
+zbar needs Debian's libzbar0. Without it, its tests are skipped, but not in CI.
 """
 
 import os
 from io import BytesIO
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image as Raster
 from qr_service.engine import svg
@@ -33,6 +35,12 @@ def zbar_reads(body: bytes) -> bytes | None:
         seen = seen.resize((2 * seen.width,) * 2, Raster.Resampling.NEAREST)
     found = pyzbar.decode(seen, [pyzbar.ZBarSymbol.QRCODE])
     return found[0].data if len(found) == 1 else None
+
+
+def opencv_reads(body: bytes) -> bytes | None:
+    """Return the payload of the QR code that OpenCV reads in an image file."""
+    text, _, _ = cv2.QRCodeDetector().detectAndDecode(np.asarray(picture(body)))
+    return text.encode() or None
 
 
 def picture(body: bytes) -> Raster.Image:

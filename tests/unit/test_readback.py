@@ -141,7 +141,7 @@ STYLE = Style()
         ("#cccccc", "transparent"),
         ("#000000", "#a0a0a0"),
         # Enough contrast, but jsQR and ZXing's ports see a flat light area.
-        ("#808080", "#ffffff"),
+        ("#7f7f7f", "#ffffff"),
         ("#4caf50", "#ffffff"),
         ("#999999", "transparent"),
     ],
@@ -168,7 +168,7 @@ def test_too_little_contrast_is_refused_with_a_colour_that_has_enough(dark, ligh
         ("#1a3c8f", "#fff8e7"),
         ("#8b0000", "transparent"),
         ("#000000", "#b0b0b0"),
-        ("#7f7f7f", "#ffffff"),
+        ("#7e7e7e", "#ffffff"),
     ],
 )
 def test_both_readers_read_a_code_with_enough_contrast(dark, light):

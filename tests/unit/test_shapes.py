@@ -1,8 +1,10 @@
-"""Modules of each shape, and finder eyes, which are the same in every shape."""
+"""Modules of each shape, and patterns that are the same in every shape."""
+
+from itertools import product
 
 import pytest
 from qr_service.engine.images import LEAST_SHAPED, render
-from qr_service.engine.shapes import EYE, in_eye, shade_rows
+from qr_service.engine.shapes import shade_rows, solid_modules
 from qr_service.engine.style import SHAPES, Style
 from qr_service.engine.symbol import encode
 
@@ -10,6 +12,7 @@ from tests.support.scanners import picture
 
 SHAPED = sorted({*SHAPES} - {"square"})
 SYMBOL = encode("https://example.com/shapes")
+LARGER = encode("https://example.com/shapes", least_version=7)
 BORDER = 2
 
 
@@ -37,23 +40,39 @@ def tile(lines, row, column, module_size):
 
 @pytest.mark.parametrize("module_size", [4, 5, 10, 11])
 @pytest.mark.parametrize("shape", SHAPED)
-def test_finder_eyes_are_solid_squares(shape, module_size):
-    lines = drawn(SYMBOL.rows, shape, module_size)
-    size = SYMBOL.size
-    for row in range(size):
-        for column in range(size):
-            if in_eye(row, column, size):
-                shade = "0f"[SYMBOL.rows[row][column] == "1"]
-                solid = [shade * module_size] * module_size
-                assert tile(lines, row, column, module_size) == solid
+def test_finder_and_alignment_patterns_are_solid_squares(shape, module_size):
+    lines = drawn(LARGER.rows, shape, module_size)
+    solid = solid_modules(LARGER.size)
+    for row in range(LARGER.size):
+        for column in range(LARGER.size):
+            if solid[row][column] == "1":
+                shade = "0f"[LARGER.rows[row][column] == "1"]
+                square = [shade * module_size] * module_size
+                assert tile(lines, row, column, module_size) == square
 
 
-def test_the_eyes_are_three_squares_of_seven_modules():
-    size = 25
-    eyes = {(r, c) for r in range(size) for c in range(size) if in_eye(r, c, size)}
-    assert len(eyes) == 3 * EYE**2
-    assert {(0, 0), (6, 6), (0, 18), (6, 24), (18, 0), (24, 6)} <= eyes
-    assert not {(7, 0), (0, 7), (18, 18), (24, 24), (17, 0), (0, 17)} & eyes
+@pytest.mark.parametrize(
+    ("version", "alignment_patterns"),
+    [(1, 0), (2, 1), (6, 1), (7, 6), (14, 13), (40, 46)],
+)
+def test_solid_modules_are_those_patterns_alone(version, alignment_patterns):
+    """Their places are those of the standard; each has five modules on a side."""
+    symbol = encode("x", least_version=version)
+    solid = solid_modules(symbol.size)
+    assert "".join(solid).count("1") == 3 * 49 + 25 * alignment_patterns
+    eye = {*product(range(7), range(7))}
+    last = symbol.size - 7
+    eyes = eye | {(r + last, c) for r, c in eye} | {(r, c + last) for r, c in eye}
+    others = {
+        (r, c) for r, row in enumerate(solid) for c, bit in enumerate(row) if bit == "1"
+    } - eyes
+    while others:
+        top, left = min(others)
+        square = {*product(range(top, top + 5), range(left, left + 5))}
+        assert square <= others
+        others -= square
+        pattern = [symbol.rows[row][left : left + 5] for row in range(top, top + 5)]
+        assert pattern == ["11111", "10001", "10101", "10001", "11111"]
 
 
 @pytest.mark.parametrize("module_size", [4, 5, 10, 11])

@@ -1,4 +1,4 @@
-"""Both readers read every image that the service accepts, in every style."""
+"""Readers read every image that the service accepts, in every style."""
 
 from itertools import product
 
@@ -10,7 +10,7 @@ from qr_service.generation import prove
 from tests.support.corpus import CORPUS, EXACT
 from tests.support.proofs import proven
 from tests.support.requests import request
-from tests.support.scanners import needs_zbar
+from tests.support.scanners import needs_zbar, opencv_reads
 
 GRADIENTS = (
     None,
@@ -19,6 +19,12 @@ GRADIENTS = (
         for kind, colour in zip(GRADIENT_TYPES, ("#8b0000", "#00407a"), strict=True)
     ),
 )
+INKS = {
+    "black": ("#000000", None),
+    "grey": ("#7e7e7e", None),
+    "linear": ("#000000", Gradient("linear", "#7e7e7e")),
+    "radial": ("#7e7e7e", Gradient("radial", "#000000")),
+}
 LIGHTS = ("#ffffff", "#fff8e7", "transparent")
 LENGTHS = (1, 20, 60, 130, 400)  # versions 1 to 14 at level M, 2 to 20 at level H
 
@@ -54,6 +60,18 @@ def named(style):
 def test_every_style_is_read_at_every_level(style):
     for level, length in zip(LEVELS, LENGTHS, strict=False):
         proven("a" * length, style, level)
+
+
+@needs_zbar
+@pytest.mark.parametrize("ink", INKS)
+@pytest.mark.parametrize("module_size", [4, 5, 6, 8, 10, 11, 12, 16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_opencv_reads_every_shape_in_every_size_and_ink(shape, module_size, ink):
+    """Up to the brightest grey; docs/readers.md has the same grid for more readers."""
+    dark, gradient = INKS[ink]
+    style = Style(shape=shape, module_size=module_size, dark=dark, gradient=gradient)
+    for data in ("https://example.com/menu", CORPUS["sepa"]):
+        assert opencv_reads(proven(data, style).image.body) == data.encode()
 
 
 @pytest.mark.parametrize("style", STYLES, ids=named)

@@ -88,7 +88,7 @@ def _contrast_fault(dark: str, light: str) -> str:
             f"scanners need a contrast of {MIN_CONTRAST:.0%} of the full range, dark on"
             f" light; this is {contrast:.0%}."
         )
-    if 2 * luma(dark) >= luma(light):
+    if 2 * (luma(dark) + 1) > luma(light):  # they round down
         return (
             "camera libraries call dark what has less than half of the light colour's"
             f" brightness; this has {luma(dark) / luma(light):.0%}."

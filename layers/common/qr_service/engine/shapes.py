@@ -1,31 +1,40 @@
 """Modules that are not squares: rounded, circles, or with gaps between them.
 
 The look of a module depends only on itself and its four neighbours. The picture
-consists of 32 tiles, which are drawn once for each shape and size. Finder eyes stay
-solid squares in every shape, because scanners use them to find the symbol.
+consists of 32 tiles, which are drawn once for each shape and size. Finder and alignment
+patterns stay solid squares in every shape, because scanners search for them.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 from PIL import Image, ImageDraw
+from qrcode import util
 
 from qr_service.engine.style import Shape
 
 GAP = 0.1  # of a module, on each side of it
-EYE = 7  # modules on a side of a finder eye
+EYE = 7  # modules on a side of a finder pattern
 
 # What a tile depends on, one bit each.
 _SELF, _ABOVE, _BELOW, _LEFT, _RIGHT, _SOLID = 16, 8, 4, 2, 1, 32
 _OVERSAMPLING = 4
+_BYTES = {ord("0"): 0, ord("1"): 1}
 
 
-def in_eye(row: int, column: int, size: int) -> bool:
-    """Return whether a module belongs to one of the three finder eyes."""
-    outer = size - EYE
-    return (row < EYE and (column < EYE or column >= outer)) or (
-        row >= outer and column < EYE
-    )
+@cache
+def solid_modules(size: int) -> tuple[str, ...]:
+    """Return rows: "1" is a module of a finder or alignment pattern, "0" another."""
+    both_eyes = "1" * EYE + "0" * (size - 2 * EYE) + "1" * EYE
+    lower_eye = "1" * EYE + "0" * (size - EYE)
+    rows = [both_eyes] * EYE + ["0" * size] * (size - 2 * EYE) + [lower_eye] * EYE
+    centres = util.pattern_position((size - 17) // 4)  # annex E
+    for y in centres:
+        for x in centres:
+            if rows[y][x] == "0":  # where an eye is, there is no alignment pattern
+                for row in range(y - 2, y + 3):
+                    rows[row] = rows[row][: x - 2] + "1" * 5 + rows[row][x + 3 :]
+    return tuple(rows)
 
 
 def shade_rows(
@@ -45,26 +54,25 @@ def shade_rows(
 def _contexts(rows: Sequence[str]) -> Iterable[str]:
     """Yield a text for each row; the code of a character selects a module's tile."""
     size = len(rows)
-    eye, rest = chr(_SOLID) * EYE, "\0" * (size - EYE)
-    both_eyes = _number(eye + "\0" * (size - 2 * EYE) + eye)
-    lower_eye = _number(eye + rest)
     every = (1 << 8 * size) - 1
-    numbers = [_number(row.replace("0", "\0").replace("1", "\1")) for row in rows]
-    for index, (above, row, below) in enumerate(
-        zip([0, *numbers], numbers, [*numbers[1:], 0], strict=False)
+    numbers = [_number(row) for row in rows]
+    for above, row, below, solid in zip(
+        [0, *numbers], numbers, [*numbers[1:], 0], _solid_rows(size), strict=False
     ):
         context = row * _SELF | above * _ABOVE | below * _BELOW
         context |= (row >> 8) * _LEFT | (row << 8 & every) * _RIGHT
-        if index < EYE:
-            context |= both_eyes
-        elif index >= size - EYE:
-            context |= lower_eye
+        context |= solid
         yield context.to_bytes(size, "big").decode("latin-1")
 
 
-def _number(text: str) -> int:
+@cache
+def _solid_rows(size: int) -> list[int]:
+    return [_SOLID * _number(row) for row in solid_modules(size)]
+
+
+def _number(row: str) -> int:
     """Return a row as one integer, a byte per module, to process all at once."""
-    return int.from_bytes(text.encode("latin-1"), "big")
+    return int.from_bytes(row.translate(_BYTES).encode("latin-1"), "big")
 
 
 @cache

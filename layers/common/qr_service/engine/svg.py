@@ -18,7 +18,7 @@ from qr_service.engine.colours import TRANSPARENT
 from qr_service.engine.logo import fitted, make_room
 from qr_service.engine.outlines import modules as dark_modules
 from qr_service.engine.outlines import outlines
-from qr_service.engine.shapes import GAP, in_eye
+from qr_service.engine.shapes import GAP, solid_modules
 from qr_service.engine.style import Gradient, Shape, Style
 from qr_service.engine.symbol import Symbol
 
@@ -61,8 +61,9 @@ def document(symbol: Symbol, style: Style) -> bytes:
 
 
 def _shapes(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
-    """Yield the outline of each dark module, clockwise; finder eyes are solid."""
+    """Yield the outline of each dark module, clockwise."""
     size = len(rows)
+    solid = solid_modules(size)
     empty = "0" * (size + 2)
     padded = [empty, *(f"0{row}0" for row in rows), empty]
     whole = f"{1 - 2 * GAP:g}"
@@ -70,7 +71,7 @@ def _shapes(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
         for x in range(size):
             if rows[y][x] == "0":
                 continue
-            if in_eye(y, x, size):
+            if solid[y][x] == "1":
                 yield f"M{x} {y}h1v1h-1z"
             elif shape == "gapped":
                 yield f"M{x + GAP:g} {y + GAP:g}h{whole}v{whole}h-{whole}z"
