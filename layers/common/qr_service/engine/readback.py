@@ -32,7 +32,7 @@ MIN_MARGIN = 0.4
 _FORMATS = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 _SVG = b"<svg"  # the first bytes of one
 _SVG_SCALE = 8  # pixels per module
-_FIRST_LOOK = 4  # pixels per module
+_FIRST_LOOK = 2  # pixels per module
 _SECOND_LOOK = 2
 _SECOND_LOOK_WIDTH = 400  # pixels; version 40 at 2 pixels per module is 370 wide
 
