@@ -69,9 +69,10 @@ rehearse-faults: ## Show that the rehearsal fails for what would fail on AWS
 	@ENVIRONMENTS=lambda $(IN_VENV) python -m pytest tests/rehearsal \
 	  --numprocesses 3 --dist worksteal
 
-bench: ## Compare speed, sizes, imports with others (QUICK=1; SAVE=1: write to docs/)
+bench: ## Compare speed, sizes, imports (QUICK=1; SAVE=1: write to docs/; AGAINST=COMMIT)
 	@ENVIRONMENTS=bench $(IN_VENV) sh benchmarks/run.sh \
-	  $(if $(QUICK),--quick) $(if $(SAVE),--output docs)
+	  $(if $(QUICK),--quick) $(if $(SAVE),--output docs) \
+	  $(if $(AGAINST),--against $(AGAINST))
 
 readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: docs/)
 	@PYTHONPATH=layers/common $(IN_VENV) python -m benchmarks.readers \

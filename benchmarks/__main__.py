@@ -8,12 +8,14 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.cleanup import measure_cleanup
-from benchmarks.engine import PAYLOADS, QUICK, measure_payload
+from benchmarks.engine import PAYLOADS, QUICK, measure_payload, texts
 from benchmarks.imports import measure_imports
+from benchmarks.libraries import LIBRARIES
 from benchmarks.measure import Row, missed
+from benchmarks.processes import measure_against, measure_processes
 from benchmarks.stores import measure_requests
 
-PARTS = ("engine", "requests", "imports", "cleanup")
+PARTS = ("engine", "processes", "requests", "imports", "cleanup")
 
 
 def main() -> int:
@@ -25,18 +27,29 @@ def main() -> int:
         "--output",
         type=Path,
         default=Path(".local/bench"),
-        help="folder of bench.json and bench.png (%(default)s)",
+        help="folder of bench.json, bench.png and bench.md (%(default)s)",
+    )
+    parser.add_argument(
+        "--against", metavar="COMMIT", help="compare the engine with that of a commit"
     )
     options = parser.parse_args()
     parts = [options.only] if options.only else list(PARTS)
     gc.freeze()  # keeps collections from scanning these imports during a measurement
-    rows = list(_measure(parts, quick=options.quick))
+    if options.against:
+        rounds = 3 if options.quick else 7
+        rows = list(measure_against(options.against, _texts(quick=False), rounds))
+    else:
+        rows = list(_measure(parts, quick=options.quick))
     gc.unfreeze()
     report.print_tables(rows)
+    if "libqrencode" not in LIBRARIES:
+        print("\nlibqrencode is not installed (Debian: libqrencode4).")
     options.output.mkdir(mode=0o700, parents=True, exist_ok=True)
     report.write_json(rows, options.output / "bench.json")
-    if not options.quick and parts == list(PARTS):
+    if not options.quick and parts == list(PARTS) and not options.against:
         report.draw(rows, options.output / "bench.png")
+        page = options.output / "bench.md"
+        report.write_page(rows, page, report.packages())
     print(
         f"\nIn {options.output}: {' '.join(p.name for p in options.output.iterdir())}"
     )
@@ -45,12 +58,20 @@ def main() -> int:
     return 1 if missed(rows) else 0
 
 
+def _texts(*, quick: bool) -> dict[str, list[str]]:
+    sizes = (20, 60, 150) if quick else (20, 60, 150, 500, 1500)
+    return {f"{size} B": texts(size) for size in sizes}
+
+
 def _measure(parts: list[str], *, quick: bool) -> Iterator[Row]:
     rounds = 3 if quick else 15
     if "engine" in parts:
         for name in QUICK if quick else PAYLOADS:
             report.progress(f"engine: {name}")
             yield from measure_payload(name, rounds)
+    if "processes" in parts:
+        report.progress("whole processes")
+        yield from measure_processes(LIBRARIES, _texts(quick=quick), rounds // 3)
     if "requests" in parts:
         report.progress("warm requests, with PostgreSQL, Valkey and S3")
         yield from measure_requests(rounds * 20)

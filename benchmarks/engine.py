@@ -1,5 +1,7 @@
 """Text to symbol, to PNG and SVG, and back: the engine and other libraries."""
 
+import random
+import string
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -12,9 +14,22 @@ from qr_service.engine.symbol import Level, encode
 from benchmarks.libraries import LIBRARIES, read_by_zbar, segno_svg, styled_png
 from benchmarks.measure import OURS, Budget, Row, cpu_milliseconds, interleave
 
+SHORT = 150  # bytes; fixed costs matter more for shorter texts
+_PATH = string.ascii_lowercase + string.digits + "/?=&-"
+
 
 def _prose(size: int) -> str:
     return ("the quick brown fox jumps over the lazy dog, and " * size)[:size]
+
+
+def texts(size: int, count: int = 12) -> list[str]:
+    """Return texts of `size` bytes; how many masks are tried depends on the text."""
+    rng = random.Random(size)  # noqa: S311
+    words = _prose(300).split()
+    if size < SHORT:
+        paths = ("".join(rng.choices(_PATH, k=size)) for _ in range(count))
+        return [f"https://e.example/{path}"[:size] for path in paths]
+    return [" ".join(rng.choices(words, k=size))[:size] for _ in range(count)]
 
 
 # Text, and the level to request: 2,900 bytes fit at L only.
@@ -40,7 +55,6 @@ STYLED: Mapping[str, Style] = {
 }
 STYLED_PAYLOADS = ("60 B", "500 B")
 
-SHORT = 150  # bytes; fixed costs matter more for shorter texts
 SYMBOL, SHORT_SYMBOL = Budget("times faster", 40, 80), Budget("times faster", 20, 50)
 PNG, SHORT_PNG = Budget("times faster", 20, 30), Budget("times faster", 12, 30)
 NOT_LARGER, SMALLER_AT_60_B = Budget("share", 1.0, 1.0), Budget("share", 0.85, 0.85)

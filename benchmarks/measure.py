@@ -6,7 +6,7 @@ turns, so other load on the machine affects all of them.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
@@ -85,10 +85,20 @@ def interleave(
 ) -> dict[str, float]:
     """Return the median of each measure; they run in turn, `rounds` times."""
     taken: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(rounds):
-        for name, measure in measures.items():
-            taken[name].append(measure())
+    for order in rotations(list(measures), rounds):
+        for name in order:
+            taken[name].append(measures[name]())
     return {name: median(values) for name, values in taken.items()}
+
+
+def rotations(names: list[str], rounds: int) -> Iterator[list[str]]:
+    """Yield the names `rounds` times, each time beginning with the next one.
+
+    What comes before leaves caches and a warm processor to what comes after.
+    """
+    for number in range(rounds):
+        start = number % len(names)
+        yield names[start:] + names[:start]
 
 
 def cpu_milliseconds(call: Callable[[], object]) -> Callable[[], float]:

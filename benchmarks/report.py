@@ -4,11 +4,11 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.libraries import LIBRARIES
 from benchmarks.measure import OURS, Row
 
 _STARTED = time.monotonic()
@@ -36,12 +36,15 @@ def print_tables(rows: Iterable[Row]) -> None:
             if row.budget:
                 cells += [f"{row.budget.must:g}", f"{row.budget.aim:g}", row.verdict]
             print("".join(f"{cell:>14}" for cell in cells))
-    if "libqrencode" not in LIBRARIES:
-        print("\nlibqrencode is not installed (Debian: libqrencode4).")
 
 
 def _figure(value: float, row: Row) -> str:
     return f"{value:.0f}" if row.unit == "bytes" else f"{value:.3f}"
+
+
+def packages() -> dict[str, str]:
+    """Return the versions of the packages that the figures depend on."""
+    return {name: version(name) for name in _PACKAGES}
 
 
 def write_json(rows: Iterable[Row], path: Path) -> None:
@@ -49,10 +52,69 @@ def write_json(rows: Iterable[Row], path: Path) -> None:
     document = {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": packages(),
         "rows": [row.as_dict() for row in rows],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def write_page(rows: Iterable[Row], path: Path, packages: Mapping[str, str]) -> None:
+    """Write the page that says where this service leads, and where it does not."""
+    compared = [row for row in rows if len(row.values) > 1]
+    topics: dict[str, list[Row]] = {}
+    for row in compared:
+        topics.setdefault(row.topic, []).append(row)
+    tables = "\n\n".join(_table(topic, lines) for topic, lines in topics.items())
+    behind = "\n".join(
+        f"- {row.topic}, {row.subject}: {best} has {row.values[best] / row.values[OURS]:.2f}"
+        " of ours"
+        for row in compared
+        if (best := min(row.values, key=row.values.__getitem__)) != OURS
+    )
+    used = ", ".join(f"{name} {number}" for name, number in packages.items())
+    path.write_text(f"""\
+# Figures in full
+
+{datetime.now(UTC):%Y-%m-%d}, by `make bench SAVE=1`, with Python
+{platform.python_version()} on {platform.machine()}; {used}. The machine is shared: compare
+figures of one row, not of two runs.
+
+Every PNG is read before it is timed. Contenders take turns, each round begins with the
+next one, and the median counts. Times are CPU milliseconds, with all threads. In "whole
+processes" a program draws N codes, then 2N, and the difference counts; twelve texts of
+each size take turns, since the time depends on the masks that are tried. The least is
+bold.
+
+## Where another one leads
+
+{behind or "Nowhere."}
+
+## All rows
+
+{tables}
+""")
+
+
+def _table(topic: str, rows: list[Row]) -> str:
+    names = [*dict.fromkeys(name for row in rows for name in row.values)]
+    lines = [
+        f"### {topic} ({'CPU ms' if rows[0].unit == 'ms' else rows[0].unit})",
+        "",
+        f"| | {' | '.join(names)} |",
+        "|---|" + "---|" * len(names),
+    ]
+    for row in rows:
+        least = min(row.values.values())
+        cells = (
+            ""
+            if name not in row.values
+            else f"**{_figure(row.values[name], row)}**"
+            if row.values[name] == least
+            else _figure(row.values[name], row)
+            for name in names
+        )
+        lines.append(f"| {row.subject} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def draw(rows: Iterable[Row], path: Path) -> None:

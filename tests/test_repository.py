@@ -576,8 +576,9 @@ def test_a_list_is_pinned_with_hashes_and_without_urls(name):
         assert "--hash=sha256:" in entry, entry
 
 
-def test_packages_of_node_are_pinned_with_hashes_and_without_urls():
-    text = read("benchmarks/readers/package-lock.json")
+@pytest.mark.parametrize("folder", ["readers", "node"])
+def test_packages_of_node_are_pinned_with_hashes_and_without_urls(folder):
+    text = read(f"benchmarks/{folder}/package-lock.json")
     assert "://" not in text
     packages = json.loads(text)["packages"]
     assert len(packages) > 4
