@@ -1,7 +1,7 @@
 """python -m benchmarks.draw CONTENDER KIND LEVEL COUNT TEXT...: draws COUNT codes.
 
-The texts take turns. A KIND is symbol, PNG or "proven PNG". The last PNG, if any, goes to
-standard output. The engine is that of PYTHONPATH, which may be of an older commit.
+The texts take turns. A KIND is symbol, PNG or "proven PNG". The last PNG, if any, goes
+to standard output. The engine is that of PYTHONPATH, which may be of an older commit.
 """
 
 import sys

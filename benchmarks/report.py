@@ -65,19 +65,22 @@ def write_page(rows: Iterable[Row], path: Path, packages: Mapping[str, str]) -> 
     for row in compared:
         topics.setdefault(row.topic, []).append(row)
     tables = "\n\n".join(_table(topic, lines) for topic, lines in topics.items())
-    behind = "\n".join(
-        f"- {row.topic}, {row.subject}: {best} has {row.values[best] / row.values[OURS]:.2f}"
-        " of ours"
-        for row in compared
-        if (best := min(row.values, key=row.values.__getitem__)) != OURS
-    )
+    behind = []
+    for row in compared:
+        best = min(row.values, key=row.values.__getitem__)
+        if best != OURS:
+            share = row.values[best] / row.values[OURS]
+            behind.append(
+                f"- {row.topic}, {row.subject}: {best} has {share:.2f} of ours"
+            )
     used = ", ".join(f"{name} {number}" for name, number in packages.items())
     path.write_text(f"""\
 # Figures in full
 
 {datetime.now(UTC):%Y-%m-%d}, by `make bench SAVE=1`, with Python
-{platform.python_version()} on {platform.machine()}; {used}. The machine is shared: compare
-figures of one row, not of two runs.
+{platform.python_version()} on {platform.machine()};
+{used}.
+The machine is shared: compare figures of one row, not of two runs.
 
 Every PNG is read before it is timed. Contenders take turns, each round begins with the
 next one, and the median counts. Times are CPU milliseconds, with all threads. In "whole
@@ -87,7 +90,7 @@ bold.
 
 ## Where another one leads
 
-{behind or "Nowhere."}
+{chr(10).join(behind) or "Nowhere."}
 
 ## All rows
 

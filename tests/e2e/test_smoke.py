@@ -11,17 +11,9 @@ import pytest
 
 from local.http import call
 from local.project import ROOT
-from tests.support.launcher import Launcher
 
 KEY = "a-key-of-the-usage-plan"
 PROBLEM = json.dumps({"code": "unavailable", "request_id": "a1b2"}).encode()
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    launcher = Launcher(tmp_path_factory.mktemp("smoke")).start()
-    yield launcher.url
-    launcher.discard()
 
 
 @pytest.fixture
