@@ -37,7 +37,10 @@ def main() -> int:
     gc.freeze()  # keeps collections from scanning these imports during a measurement
     if options.against:
         rounds = 3 if options.quick else 7
-        rows = list(measure_against(options.against, _texts(quick=False), rounds))
+        measured = measure_against(
+            options.against, _texts(20, 60, 150, 500, 1500), rounds
+        )
+        rows = list(_reported(measured))
     else:
         rows = list(_measure(parts, quick=options.quick))
     gc.unfreeze()
@@ -58,9 +61,15 @@ def main() -> int:
     return 1 if missed(rows) else 0
 
 
-def _texts(*, quick: bool) -> dict[str, list[str]]:
-    sizes = (20, 60, 150) if quick else (20, 60, 150, 500, 1500)
+def _texts(*sizes: int) -> dict[str, list[str]]:
     return {f"{size} B": texts(size) for size in sizes}
+
+
+def _reported(rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield the rows, and print each one's name when it is measured."""
+    for row in rows:
+        report.progress(f"measured: {row.topic}, {row.subject}")
+        yield row
 
 
 def _measure(parts: list[str], *, quick: bool) -> Iterator[Row]:
@@ -70,8 +79,9 @@ def _measure(parts: list[str], *, quick: bool) -> Iterator[Row]:
             report.progress(f"engine: {name}")
             yield from measure_payload(name, rounds)
     if "processes" in parts:
-        report.progress("whole processes")
-        yield from measure_processes(LIBRARIES, _texts(quick=quick), rounds // 3)
+        yield from _reported(
+            measure_processes(LIBRARIES, _texts(20, 150, 1500), rounds // 3)
+        )
     if "requests" in parts:
         report.progress("warm requests, with PostgreSQL, Valkey and S3")
         yield from measure_requests(rounds * 20)

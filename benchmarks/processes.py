@@ -85,8 +85,7 @@ def compare(
     for name, (command, environment) in commands.items():
         if verified:
             _verify(name, command, environment, texts)
-        few, many = (_seconds(command, environment, n, texts) for n in (20, 120))
-        counts[name] = max(20, round(100 * LEAST_SECONDS / max(many - few, 0.001)))
+        counts[name] = _enough(command, environment, texts)
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for order in rotations(list(commands), rounds):
         for name in order:
@@ -97,6 +96,15 @@ def compare(
             )
             taken[name].append(1000 * (twice - once) / n)
     return {name: median(values) for name, values in taken.items()}
+
+
+def _enough(command: _Command, environment: _Environment, texts: list[str]) -> int:
+    """Return how many codes take LEAST_SECONDS or more, without the program's start."""
+    start = _seconds(command, environment, 1, texts)
+    count = 4
+    while _seconds(command, environment, count, texts) - start < LEAST_SECONDS:
+        count *= 3
+    return count
 
 
 def _seconds(
