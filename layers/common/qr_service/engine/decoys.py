@@ -3,8 +3,8 @@
 Readers search the rows for dark-light-dark-light-dark 1:1:3:1:1 within a tolerance, and
 then the column through the middle of what they found. Where the data looks like that,
 ZXing, its ports and OpenCV may take it for a finder pattern, and do not read the
-symbol. Another mask helps. What is a third larger than the true patterns does no harm:
-readers discard it.
+symbol. Another mask helps. What is a third larger than the true patterns rarely does
+harm: ZXing discards it.
 
 Planes are those of `plane`: one integer, a padding bit before each row. So a step of 1
 is to the next module of a row, and a step of a stride to the next module of a column.
