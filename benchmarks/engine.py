@@ -95,7 +95,12 @@ def measure_payload(name: str, rounds: int) -> Iterator[Row]:
             pngs[who] = partial(library.draw, library.png, data, level)
         if library.svg:
             svgs[who] = partial(library.draw, library.svg, data, level)
-    _check(data, pngs)
+    proofs = {
+        who: partial(library.proof, data, level)
+        for who, library in LIBRARIES.items()
+        if library.proof
+    }
+    _check(data, {**pngs, **proofs})
     speed = SHORT_SYMBOL if short else SYMBOL
     yield row("symbol", symbols, rival="qrcode", budget=speed)
     speed = SHORT_PNG if short else PNG

@@ -17,6 +17,7 @@ import segno
 import zxingcpp
 from PIL import Image
 from pyzbar import pyzbar
+from qr_service.engine.png import two_colours
 from qr_service.engine.symbol import INDICATOR, LEVELS, Level
 from qrcode.image.styledpil import StyledPilImage
 from qrcode.image.styles.colormasks import RadialGradiantColorMask
@@ -31,11 +32,15 @@ MODULE_SIZE, BORDER = 10, 4
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The functions of a library: text to symbol, and symbol to each kind of file."""
+    """The functions of a library: text to symbol, and symbol to each kind of file.
+
+    If it draws no files, `proof` is a PNG that we draw of its symbol, to be read.
+    """
 
     encode: Callable[[str, Level], Any]
     png: Callable[[Any], bytes] | None = None
     svg: Callable[[Any], bytes] | None = None
+    proof: Callable[[str, Level], bytes] | None = None
 
     def draw(self, write: Callable[[Any], bytes], data: str, level: Level) -> bytes:
         """Return a text as a file, which `write` creates: `png` or `svg`."""
@@ -106,25 +111,47 @@ def _zxing_svg(code: Any) -> bytes:
     return str(code.to_svg(scale=MODULE_SIZE)).encode()
 
 
+class _Symbol(ctypes.Structure):
+    """QRcode of libqrencode: a byte for each module, which is dark if it is odd."""
+
+    _fields_ = (
+        ("version", ctypes.c_int),
+        ("width", ctypes.c_int),
+        ("data", ctypes.POINTER(ctypes.c_ubyte)),
+    )
+
+
 def _libqrencode() -> dict[str, Library]:
     """Return libqrencode if it is installed (Debian: libqrencode4)."""
     name = ctypes.util.find_library("qrencode")
     if not name:
         return {}
     library = ctypes.CDLL(name)
-    library.QRcode_encodeString.restype = ctypes.c_void_p
-    library.QRcode_free.argtypes = [ctypes.c_void_p]
+    library.QRcode_encodeString.restype = ctypes.POINTER(_Symbol)
+    library.QRcode_free.argtypes = [ctypes.POINTER(_Symbol)]
     any_version, byte_mode, case_sensitive = 0, 2, 1
 
-    def encode(data: str, level: Level) -> None:
-        symbol = library.QRcode_encodeString(
+    def symbol(data: str, level: Level) -> Any:
+        found = library.QRcode_encodeString(
             data.encode(), any_version, LEVELS.index(level), byte_mode, case_sensitive
         )
-        if not symbol:
+        if not found:
             raise ValueError("libqrencode cannot encode this text")
-        library.QRcode_free(symbol)
+        return found
 
-    return {"libqrencode": Library(encode)}
+    def encode(data: str, level: Level) -> None:
+        library.QRcode_free(symbol(data, level))
+
+    def proof(data: str, level: Level) -> bytes:
+        found = symbol(data, level)
+        width = found.contents.width
+        bits = ["01"[module & 1] for module in found.contents.data[: width * width]]
+        library.QRcode_free(found)
+        starts = range(0, len(bits), width)
+        rows = ["".join(bits[start : start + width]) for start in starts]
+        return two_colours(rows, MODULE_SIZE, BORDER, "#000000", "#ffffff")
+
+    return {"libqrencode": Library(encode, proof=proof)}
 
 
 LIBRARIES: Mapping[str, Library] = {
