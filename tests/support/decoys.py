@@ -3,8 +3,6 @@
 from fractions import Fraction
 from itertools import groupby
 
-SIDES = {1, 2}  # modules of a gap or a bar beside a core
-
 
 def slow_decoys(rows):
     """Return row and column of each module that `decoys` should count."""
@@ -28,7 +26,7 @@ def slow_decoys(rows):
 def lines(line):
     """Return for each module the start of its run, and the five runs around it.
 
-    None for light modules and where gaps and bars beside it are not 1 or 2 long.
+    None for light modules, and for those without two bars and gaps beside them.
     """
     runs = []
     for value, run in groupby(f"0{line}0"):
@@ -37,42 +35,46 @@ def lines(line):
     for number, (value, length) in enumerate(runs):
         around = [length for _, length in runs[max(0, number - 2) : number + 3]]
         is_core = value == "1" and len(around) == 5
-        sides = {*around[:2], *around[3:]}
-        known = (start, around) if is_core and sides <= SIDES else None
-        found += [known] * length
+        found += [(start, around) if is_core else None] * length
         start += length
     return found[1:-1]
 
 
 def misleads(across, column, i, j):
-    """Return whether readers take this module for a centre."""
+    """Return whether readers take this module, the middle of a column, for a centre."""
     if column[i] is None or across[i][j] is None:
         return False
     top, down = column[i]
+    core = range(top, top + down[2])
+    if i != top + len(core) // 2 or not 2 <= len(core) <= 7 or not is_narrow(down):
+        return False
+    middles = [
+        bars
+        for start, bars in filter(None, (across[other][j] for other in core))
+        if start + bars[2] // 2 == j and sum(bars) <= 9 and like_zxing(bars)
+    ]
     left, row = across[i][j]
-    core = down[2]
-    if i != top + core // 2 or not 2 <= core <= 7 or row[2] > 8:
+    return misleads_opencv(left, row, down, j, middles) or (
+        is_narrow(row)
+        and like_zxing(row)
+        and like_zxing(down)
+        and any(abs(sum(m) - sum(down)) < Fraction(2, 5) * sum(m) for m in middles)
+    )
+
+
+def misleads_opencv(left, row, down, j, middles):
+    """Return whether a row at the middle of a column does."""
+    exact = down == [1, 1, 3, 1, 1]
+    double = down[2] >= 5 and set(down[:2] + down[3:]) == {2}
+    if not (exact or (double and middles and is_narrow(row))) or not like_opencv(row):
         return False
-    start = left - row[0] - row[1]
-    if down == [1, 1, 3, 1, 1] and like_opencv(row):
-        middle = Fraction(2 * start + sum(row), 2)
-        if abs(middle - j - Fraction(1, 2)) <= Fraction(1, 2):
-            return True
-    if not like_zxing(down) or not like_zxing(row):
-        return False
-    for found in (across[other][j] for other in range(top, top + core)):
-        if found is None:
-            continue
-        left, row = found
-        share = Fraction(2, 5) * sum(row)
-        if (
-            left + row[2] // 2 == j
-            and sum(row) <= 9
-            and like_zxing(row)
-            and abs(sum(row) - sum(down)) < share
-        ):
-            return True
-    return False
+    middle = Fraction(2 * (left - row[0] - row[1]) + sum(row), 2)
+    return abs(middle - j - Fraction(1, 2)) <= Fraction(1, 2)
+
+
+def is_narrow(bars):
+    """Return whether gaps and bars have one or two modules, the core at most 8."""
+    return {*bars[:2], *bars[3:]} <= {1, 2} and bars[2] <= 8
 
 
 def like_zxing(bars):

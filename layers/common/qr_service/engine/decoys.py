@@ -16,7 +16,9 @@ from functools import cache, lru_cache
 
 # The lengths of five neighbouring runs: dark, light, dark (the core), light, dark.
 _Bars = tuple[int, int, int, int, int]
-_LARGEST = 9  # modules across a decoy; a finder pattern has 7
+_LARGEST = 9  # modules across a decoy of ZXing's; a finder pattern has 7
+# OpenCV allows half the tolerance in columns that it allows in rows: these are left.
+_OPENCV_COLUMNS = {(1, 1, 3, 1, 1), *((2, 2, core, 2, 2) for core in (5, 6, 7))}
 
 
 def decoys(dark: int, size: int, most: int) -> int:
@@ -47,7 +49,7 @@ def _is_decoy(text: str, stride: int, row: int, column: int) -> bool:
     if not (as_zxing or as_opencv):
         return False
     top, down = _bars(f"0{text[column::stride]}0", row + 1)
-    if as_opencv and down == (1, 1, 3, 1, 1):
+    if as_opencv and down in _OPENCV_COLUMNS:
         start, end = left - across[0] - across[1], left + sum(across[2:])
         if abs(start + end - 2 * column - 1) <= 1:
             return True
@@ -116,18 +118,20 @@ def _places(dark: int, size: int) -> int:
     longer = strict_first & dark << 1 & dark << 2
     five = longer & dark << 3 & strict_last << 4
     middles = (two | three) >> 1 | (longer & strict_last << 3 | five) >> 2
-    rows = _between(first, last, dark) & _outside_finders(size)
-    middles &= rows
+    rows = _between(first, last, dark)
+    outside = _outside_finders(size)
+    middles &= rows & outside
 
     strict_first, strict_last, first, last = _ends(dark, stride)
     exact = strict_first & dark << stride & strict_last << 2 * stride
-    found = exact >> stride
+    # OpenCV: rows of a pattern may be larger, with longer bars.
+    found = exact >> stride & (rows | _long_runs(dark))
     if middles:
         below = middles | middles << stride
-        found |= (strict_first & strict_last << stride & below) >> stride
+        others = (strict_first & strict_last << stride & below) >> stride
         below |= middles << 2 * stride
         wide = first & ~strict_first & (last & ~strict_last) << 2 * stride
-        found |= (wide & dark << stride & below) >> stride
+        others |= (wide & dark << stride & below) >> stride
         run = first & dark << stride & dark << 2 * stride
         for length in range(4, 8):
             distance = (length - 1) * stride
@@ -135,8 +139,17 @@ def _places(dark: int, size: int) -> int:
             if not run:
                 break
             below |= middles << distance
-            found |= (run & last << distance & below) >> length // 2 * stride
-    return found & rows
+            others |= (run & last << distance & below) >> length // 2 * stride
+        found |= others & rows
+    return found & outside
+
+
+def _long_runs(dark: int) -> int:
+    """Return the modules in runs of at least 5 in a row."""
+    two = dark & dark >> 1
+    five = two & two >> 2 & dark >> 4
+    two = five | five << 1
+    return two | two << 2 | five << 4
 
 
 def _between(first: int, last: int, dark: int) -> int:
