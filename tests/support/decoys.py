@@ -54,9 +54,12 @@ def misleads(across, column, i, j):
         if start + bars[2] // 2 == j and sum(bars) <= 9 and like_zxing(bars)
     ]
     left, row = across[i][j]
+    exact = down == [1, 1, 3, 1, 1]
+    reach = max(j - left, left + row[2] - 1 - j)  # modules to the ends of its run
+    if not (is_narrow(row) and reach < 8) and not (exact and row[2] >= 5):
+        return False
     return misleads_opencv(left, row, down, j, middles) or (
-        is_narrow(row)
-        and like_zxing(row)
+        like_zxing(row)
         and like_zxing(down)
         and any(abs(sum(m) - sum(down)) < Fraction(2, 5) * sum(m) for m in middles)
     )
@@ -66,15 +69,15 @@ def misleads_opencv(left, row, down, j, middles):
     """Return whether a row at the middle of a column does."""
     exact = down == [1, 1, 3, 1, 1]
     double = down[2] >= 5 and set(down[:2] + down[3:]) == {2}
-    if not (exact or (double and middles and is_narrow(row))) or not like_opencv(row):
+    if not (exact or (double and middles)) or not like_opencv(row):
         return False
     middle = Fraction(2 * (left - row[0] - row[1]) + sum(row), 2)
     return abs(middle - j - Fraction(1, 2)) <= Fraction(1, 2)
 
 
 def is_narrow(bars):
-    """Return whether gaps and bars have one or two modules, the core at most 8."""
-    return {*bars[:2], *bars[3:]} <= {1, 2} and bars[2] <= 8
+    """Return whether gaps and bars have one or two modules."""
+    return {*bars[:2], *bars[3:]} <= {1, 2}
 
 
 def like_zxing(bars):

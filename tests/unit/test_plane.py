@@ -4,7 +4,7 @@ import random
 
 import pytest
 import qrcode
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from qr_service.engine import decoys, plane
 from qr_service.engine.symbol import LEVELS, encode
@@ -111,6 +111,7 @@ def test_of_the_largest_symbols_only_three_masks_are_searched(letters):
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([21, 25, 33]), st.floats(0.3, 0.7), st.integers(0, 2**32))
+@example(33, 0.625, 1436)  # a row's middle is where a finder pattern would be
 def test_decoys_are_found_as_line_by_line(size, share, seed):
     rng = random.Random(seed)
     rows = [

@@ -119,8 +119,7 @@ def _places(dark: int, size: int) -> int:
     five = longer & dark << 3 & strict_last << 4
     middles = (two | three) >> 1 | (longer & strict_last << 3 | five) >> 2
     rows = _between(first, last, dark)
-    outside = _outside_finders(size)
-    middles &= rows & outside
+    middles &= rows
 
     strict_first, strict_last, first, last = _ends(dark, stride)
     exact = strict_first & dark << stride & strict_last << 2 * stride
@@ -141,7 +140,7 @@ def _places(dark: int, size: int) -> int:
             below |= middles << distance
             others |= (run & last << distance & below) >> length // 2 * stride
         found |= others & rows
-    return found & outside
+    return found & _outside_finders(size)
 
 
 def _long_runs(dark: int) -> int:
@@ -153,7 +152,7 @@ def _long_runs(dark: int) -> int:
 
 
 def _between(first: int, last: int, dark: int) -> int:
-    """Return the modules of rows' cores of at most 8 modules, from end to end."""
+    """Return the modules of rows' cores that are within 8 modules of both ends."""
     two = dark & dark >> 1
     four = two & two >> 2
     first |= first >> 1 & dark
