@@ -12,16 +12,15 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
-from shutil import copy, which
 from statistics import median
 
 from qr_service.engine.readback import read
 
 from benchmarks.measure import OURS, Budget, Row, rotations
+from benchmarks.npm import install
 from local.project import ROOT
 
 HERE = Path(__file__).parent
-NODE = Path(f"{sys.prefix}-bench-node")
 LEVEL = "M"
 LEAST_SECONDS = 0.25  # of CPU time for N codes
 
@@ -35,8 +34,10 @@ def measure_processes(
     """Yield symbols and PNGs of texts, drawn by libraries and node-qrcode."""
     python = [sys.executable, "-m", "benchmarks.draw"]
     programs = {name: [*python, name] for name in (OURS, *libraries)}
-    if install_node():
-        programs["node-qrcode"] = ["node", str(NODE / "draw.js")]
+    if script := install(HERE / "node", "draw.js"):
+        programs["node-qrcode"] = ["node", str(script)]
+    else:
+        print("node-qrcode is left out: it needs Node 20 and npm.", file=sys.stderr)
     for kind in ("symbol", "PNG"):
         for subject, some in texts.items():
             commands = {
@@ -137,16 +138,3 @@ def _verify(
         raise AssertionError(
             f"the image by {name} does not read as {texts[-1][:20]}..."
         )
-
-
-def install_node() -> bool:
-    """Install node-qrcode beside the virtual environments; return whether node is."""
-    if not which("npm"):
-        print("node-qrcode is left out: it needs Node 20 and npm.", file=sys.stderr)
-        return False
-    NODE.mkdir(exist_ok=True)
-    for name in ("package.json", "package-lock.json", "draw.js"):
-        copy(HERE / "node" / name, NODE)
-    npm = ["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(npm, cwd=NODE, check=True)
-    return True

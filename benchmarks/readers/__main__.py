@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from shutil import copy, which
 
 import cv2
 import numpy as np
@@ -27,12 +26,12 @@ from qr_service.engine.images import render
 from qr_service.engine.style import SHAPES, Gradient, Style
 from qr_service.engine.symbol import encode
 
+from benchmarks.npm import install
 from benchmarks.readers.payloads import payloads
 from local.project import ROOT
 
 HERE = Path(__file__).parent
 REPORT = ROOT / "docs/readers.md"
-NODE = Path(f"{sys.prefix}-readers-node")
 BATCH = 50  # files that one process reads
 Found = dict[str, str | None]  # by reader
 
@@ -59,30 +58,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of their texts (1)")
     parser.add_argument("--save", action="store_true", help="write docs/readers.md")
     options = parser.parse_args()
-    if not which("npm"):
+    script = install(HERE, "read.js")
+    if not script:
         sys.exit("Three of the readers need node and npm: install Node 20 or newer.")
-    install()
     texts = payloads(options.seed, options.count)
-    found = judge([(text, Style()) for text in texts])
+    found = judge([(text, Style()) for text in texts], script)
     read_by_all = [text for text, each in zip(texts, found, strict=True) if not each]
     some = [text for text in read_by_all if 2 <= encode(text).version <= 6]
-    table = report(found, options.seed, list(grid(some[:GRID_TEXTS])))
+    table = report(found, options.seed, list(grid(some[:GRID_TEXTS], script)))
     print(table)
     if options.save:
         REPORT.write_text(table)
         print(f"In {REPORT.relative_to(ROOT)}.")
 
 
-def install() -> None:
-    """Install what read.js uses beside the virtual environments, and read.js itself."""
-    NODE.mkdir(exist_ok=True)
-    for name in ("package.json", "package-lock.json", "read.js"):
-        copy(HERE / name, NODE)
-    npm = ["npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(npm, cwd=NODE, check=True)
-
-
-def grid(texts: list[str]) -> Iterator[tuple[str, str, list[int]]]:
+def grid(texts: list[str], script: Path) -> Iterator[tuple[str, str, list[int]]]:
     """Yield shape, ink, and for each size how many images some reader does not read."""
     for shape, (name, (dark, gradient)) in product(SHAPES, INKS.items()):
         images = [
@@ -92,13 +82,13 @@ def grid(texts: list[str]) -> Iterator[tuple[str, str, list[int]]]:
             )
             for size, text in product(SIZES, texts)
         ]
-        unread = [bool(readers) for readers in judge(images)]
+        unread = [bool(readers) for readers in judge(images, script)]
         count = len(texts)
         starts = range(0, len(unread), count)
         yield shape, name, [sum(unread[start : start + count]) for start in starts]
 
 
-def judge(images: Sequence[tuple[str, Style]]) -> list[list[str]]:
+def judge(images: Sequence[tuple[str, Style]], script: Path) -> list[list[str]]:
     """Return for each text in a style the readers that do not read it."""
     unread = []
     with tempfile.TemporaryDirectory() as folder:
@@ -109,15 +99,15 @@ def judge(images: Sequence[tuple[str, Style]]) -> list[list[str]]:
                 file = Path(folder) / f"{number}.png"
                 file.write_bytes(render(encode(text), style).body)
                 files.append(file)
-            for (text, _), found in zip(batch, read(files), strict=True):
+            for (text, _), found in zip(batch, read(files, script), strict=True):
                 unread.append([who for who, what in found.items() if what != text])
             print(f"  {start + len(batch)} of {len(images)}", file=sys.stderr)
     return unread
 
 
-def read(files: list[Path]) -> Iterator[Found]:
+def read(files: list[Path], script: Path) -> Iterator[Found]:
     """Yield for each PNG file what each reader found."""
-    node = ["node", str(NODE / "read.js"), *map(str, files)]
+    node = ["node", str(script), *map(str, files)]
     done = subprocess.run(node, stdout=subprocess.PIPE, text=True, check=True)
     for file, line in zip(files, done.stdout.splitlines(), strict=True):
         with Image.open(file) as picture:

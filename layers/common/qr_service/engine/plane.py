@@ -93,7 +93,7 @@ def _without_decoys(
     masks: Sequence[int], masked: Callable[[int], int], geometry: _Geometry
 ) -> int:
     """Return the first mask whose plane has no decoy, or else that with the fewest."""
-    fewest, best = _MANY, 0
+    fewest, best = _MANY, masks[0]
     for mask in masks:
         found = decoys(masked(mask), geometry.stride - 1, fewest)
         if found < fewest:
