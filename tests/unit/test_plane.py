@@ -131,3 +131,11 @@ def test_the_finder_patterns_themselves_are_no_decoys():
     assert not slow_decoys(rows)
     shifted = ["0" * symbol.size] * 5 + rows[:-5]
     assert slow_decoys(shifted)
+
+
+def test_a_column_of_double_size_is_a_decoy_for_opencv():
+    dark = {(row, 16) for row in (8, 9, *range(12, 17), 19, 20)}
+    dark |= {(14, column) for column in (13, 15, 16, 17, 19)}
+    rows = ["".join("01"[(i, j) in dark] for j in range(33)) for i in range(33)]
+    assert slow_decoys(rows) == {(14, 16)}
+    assert decoys.decoys(int("0" + "0".join(rows), 2), 33, 9) == 1
