@@ -22,8 +22,8 @@ from uuid import UUID
 import psycopg2
 from qr_service.cleanup import Cleaner
 from qr_service.config import settings
+from qr_service.stores.bulk import BulkStorage
 from qr_service.stores.database import Database
-from qr_service.stores.deletion import Deletion
 from qr_service.stores.table import CodeTable
 
 from benchmarks.instant_s3 import instant_s3
@@ -103,8 +103,8 @@ def key(number: int) -> str:
     return f"codes/{UUID(digest)}.png"
 
 
-class TimedDeletion(Deletion):
-    """A Deletion that adds up the `seconds` it takes, boto3 included."""
+class TimedDeletion(BulkStorage):
+    """A BulkStorage that adds up the `seconds` it takes, boto3 included."""
 
     seconds = 0.0
 

@@ -77,6 +77,8 @@ TYPES = {
     "CleanupFailuresAlarm": "AWS::CloudWatch::Alarm",
     "CleanupMissingAlarm": "AWS::CloudWatch::Alarm",
     "CleanupBehindAlarm": "AWS::CloudWatch::Alarm",
+    "ImagesMissingAlarm": "AWS::CloudWatch::Alarm",
+    "OrphansRefusedAlarm": "AWS::CloudWatch::Alarm",
     "DatabaseStorageAlarm": "AWS::CloudWatch::Alarm",
     "DatabaseMemoryAlarm": "AWS::CloudWatch::Alarm",
     "DatabaseConnectionsAlarm": "AWS::CloudWatch::Alarm",

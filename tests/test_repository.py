@@ -260,7 +260,10 @@ def boundaries(schema: Mapping[str, Any]) -> Iterator[Any]:
 
 def parsed(fields: Mapping[str, Any]) -> GenerateRequest:
     """Return a parsed request without its digest, which differs for every body."""
-    settings = Settings.from_env(ENVIRONMENT)
+    longest = PARAMETERS["MaxExpirationHours"]["MaxValue"]
+    settings = Settings.from_env(
+        ENVIRONMENT | {"MAX_EXPIRATION_HOURS": str(longest)},
+    )
     request = parse(json.dumps({"data": "x", **fields}).encode(), settings)
     return replace(request, digest=b"")
 

@@ -59,11 +59,19 @@ def names_in(value: Any) -> Iterator[str]:
 # ------------------------------------------------------------------------- images
 
 
-def test_the_lifecycle_rule_is_longer_than_the_longest_code():
+def test_no_lifecycle_rule_deletes_images():
     rules = RESOURCES["QrBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    days = [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule]
-    longest = PARAMETERS["MaxExpirationHours"]["MaxValue"]
-    assert [day * 24 > longest for day in days] == [True]
+    assert [rule["Id"] for rule in rules] == ["unfinished-uploads"]
+
+
+def test_the_cleanup_may_list_the_images_and_nothing_else():
+    (listing,) = (
+        statement
+        for policy in FUNCTIONS["CleanupFunction"]["Policies"]
+        for statement in policy["Statement"]
+        if statement["Action"] == "s3:ListBucket"
+    )
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "codes/*"}}
 
 
 def test_the_bucket_accepts_signatures_until_urls_expire():
@@ -153,7 +161,7 @@ def test_no_function_has_more_rights_than_it_needs():
             "elasticache:Connect",
         },
         "RetrieveFunction": {"s3:GetObject", "rds-db:connect", "elasticache:Connect"},
-        "CleanupFunction": {"s3:DeleteObject", "rds-db:connect"},
+        "CleanupFunction": {"s3:DeleteObject", "s3:ListBucket", "rds-db:connect"},
         "MigrateFunction": {"rds-db:connect"},
         "VerifyFunction": {
             "lambda:InvokeFunction",

@@ -414,7 +414,7 @@ def test_an_unknown_commit_leaves_no_row_without_an_object(
     found = database("SELECT object_key FROM qr_codes")
     assert len(found) == rows
     assert {key for (key,) in found} <= bucket.keys()
-    assert len(bucket.keys()) == 1, "kept for the lifecycle rule: a row may refer to it"
+    assert len(bucket.keys()) == 1, "kept for the sweep: a row may refer to it"
 
 
 def test_a_request_repeated_after_a_503_gets_the_same_code(

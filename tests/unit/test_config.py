@@ -37,7 +37,7 @@ def test_a_missing_variable_is_named(name):
         ("REDIS_TLS", "yes"),
         ("REDIS_AUTH", "password"),
         ("URL_TTL_SECONDS", "901"),
-        ("MAX_EXPIRATION_HOURS", "8761"),
+        ("MAX_EXPIRATION_HOURS", "87601"),
         ("TOMBSTONE_DAYS", "-1"),
         ("QR_BUCKET", ""),
     ],

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-from qr_service.stores.deletion import MAX_DELETE, Deletion
+from qr_service.stores.bulk import MAX_DELETE, BulkStorage
 from qr_service.stores.table import CodeTable
 from qr_service.telemetry import logger, metrics
 
@@ -41,7 +41,7 @@ class Cleaner:
     """The cleanup of expired codes; `batch` is at most MAX_DELETE."""
 
     table: CodeTable
-    deletion: Deletion
+    bulk: BulkStorage
     tombstone_days: int
     batch: int = MAX_DELETE
 
@@ -74,7 +74,7 @@ class Cleaner:
             rows = self.table.lock_expired(cursor, after, self.batch)
             if not rows:
                 return None
-            gone = self.deletion.delete(key for _, _, key in rows)
+            gone = self.bulk.delete(key for _, _, key in rows)
             erased = [qr_id for qr_id, _, key in rows if key in gone]
             self.table.erase(cursor, erased)
         report.erased += len(erased)

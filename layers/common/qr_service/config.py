@@ -57,7 +57,7 @@ class Settings:
             qr_bucket=_text(environ, "QR_BUCKET"),
             s3_endpoint_url=_text(environ, "S3_ENDPOINT_URL", empty=True),
             aws_region=_text(environ, "AWS_REGION"),
-            max_expiration_hours=_number(environ, "MAX_EXPIRATION_HOURS", 1, 8760),
+            max_expiration_hours=_number(environ, "MAX_EXPIRATION_HOURS", 1, 87600),
             default_expiration_hours=_number(
                 environ, "DEFAULT_EXPIRATION_HOURS", 1, 8760
             ),

@@ -3,7 +3,7 @@
 The order ensures that a row never exists without its object: put the object, insert the
 row, fill the cache, answer. A failure in between leaves at most an object without a
 row. That object is deleted if the row is known to be missing. If this is unknown, the
-bucket's lifecycle rule deletes the object later.
+sweep deletes the object later.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -89,7 +89,7 @@ class CodeGenerator:
         try:
             self.storage.delete(key)
         except StorageUnavailable:
-            logger.warning("object left to the lifecycle rule", object_key=key)
+            logger.warning("object left to the sweep", object_key=key)
 
     def _replay_winner(self, record: Record, request: GenerateRequest) -> Answer:
         earlier = self.table.find_answer(record.owner, record.idempotency_key)

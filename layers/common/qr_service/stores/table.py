@@ -170,6 +170,31 @@ class CodeTable:
         count, seconds = self.database.run(self._BACKLOG, {"limit": limit})[0]
         return count, int(seconds)
 
+    _IMAGES = """
+        SELECT id, created_at < now() - %(grace)s AND expires_at > now()
+        FROM qr_codes
+        WHERE id BETWEEN %(first)s AND %(last)s AND erased_at IS NULL
+        ORDER BY id LIMIT %(limit)s
+    """
+
+    def with_image(
+        self, first: str, last: str, grace: timedelta, limit: int
+    ) -> list[Row]:
+        """Return up to `limit` rows that have an image, by id from `first` to `last`.
+
+        A row is (id, whether the code is living and older than `grace`).
+        """
+        return self.database.run(
+            self._IMAGES,
+            {"first": first, "last": last, "grace": grace, "limit": limit},
+        )
+
+    _ANY = "SELECT EXISTS (SELECT FROM qr_codes)"
+
+    def is_empty(self) -> bool:
+        """Return whether there is not a single code or tombstone."""
+        return not self.database.run(self._ANY, {})[0][0]
+
     _PURGE = """
         DELETE FROM qr_codes WHERE id IN (
             SELECT id FROM qr_codes WHERE erased_at <= now() - %(age)s

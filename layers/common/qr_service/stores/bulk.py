@@ -1,6 +1,9 @@
-"""Bulk deletion from S3: a thousand objects per request, through boto3."""
+"""S3 in bulk: a thousand objects per request, listed or deleted, through boto3."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,8 +23,20 @@ if TYPE_CHECKING:
 MAX_DELETE = 1000
 
 
-class Deletion:
-    """The deletion of objects from the bucket."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Up to a thousand objects in the order of their keys, and when each was stored.
+
+    `now` is S3's clock, by which the age of an object does not depend on our own.
+    """
+
+    stored_at: Mapping[str, datetime]
+    now: datetime
+    is_last: bool
+
+
+class BulkStorage:
+    """The bucket, for the cleanup."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -50,6 +65,27 @@ class Deletion:
                 aws_error=failures[0].get("Code"),
             )
         return wanted - {failure.get("Key", "") for failure in failures}
+
+    def page(self, prefix: str, after: str) -> Page:
+        """Return the objects whose key has this prefix and comes after `after`.
+
+        Raises StorageUnavailable.
+        """
+        try:
+            answer = self._client.list_objects_v2(
+                Bucket=self._settings.qr_bucket, Prefix=prefix, StartAfter=after
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("objects not listed", **describe(error))
+            raise StorageUnavailable from None
+        return Page(
+            {
+                found["Key"]: found["LastModified"]
+                for found in answer.get("Contents", [])
+            },
+            parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]),
+            not answer["IsTruncated"],
+        )
 
     @cached_property
     def _client(self) -> "S3Client":

@@ -3,7 +3,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 from qr_service.errors import StorageUnavailable
-from qr_service.stores.deletion import Deletion
+from qr_service.stores.bulk import BulkStorage
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def keys(bucket):
 
 
 def test_only_the_given_keys_are_deleted(settings, bucket):
-    deletion = Deletion(settings)
+    deletion = BulkStorage(settings)
     for name in "abc":
         bucket.put_object(Key=f"codes/{name}.png", Body=b"png")
     wanted = ["codes/a.png", "codes/b.png", "codes/missing.png"]
@@ -31,13 +31,13 @@ def test_only_the_given_keys_are_deleted(settings, bucket):
 
 def test_a_missing_bucket_raises_storage_unavailable(settings):
     with mock_aws():
-        deletion = Deletion(settings)
+        deletion = BulkStorage(settings)
         with pytest.raises(StorageUnavailable):
             deletion.delete(["codes/a.png"])
 
 
 def test_errors_inside_a_successful_response_are_read(settings):
-    deletion = Deletion(settings)
+    deletion = BulkStorage(settings)
     with Stubber(deletion._client) as stub:
         stub.add_response(
             "delete_objects",
