@@ -1,0 +1,86 @@
+"""`make prove`: histories on all processors, and a count of what failed in them.
+
+The last line is `N boundaries, M histories, 0 violations`. A boundary is an operation,
+an effect of it and a way to fail there; each effect must have met each failure.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing import get_context
+from random import Random
+
+from qr_service.telemetry import logger
+
+from proof.effects import EFFECTS, Failure
+from proof.histories import run
+
+CHUNK = 500
+MOST_SHOWN = 5
+ENOUGH = 20_000  # histories, after which every boundary has been met
+
+
+def chunk(first: int) -> tuple[Counter[tuple[str, str, str]], list[str]]:
+    """Run CHUNK histories; return what failed, and the broken promises with seeds."""
+    logger.setLevel("CRITICAL")  # failures are what this is about
+    met: Counter[tuple[str, str, str]] = Counter()
+    found = []
+    for seed in range(first, first + CHUNK):
+        history = run(Random(seed))  # noqa: S311  it must be repeatable
+        met.update(history.met)
+        found += [f"seed {seed}, {violation}" for violation in history.found[:1]]
+    return met, found
+
+
+def show(seed: int) -> int:
+    """Show one history, step by step; return an exit status."""
+    history = run(Random(seed))  # noqa: S311  it must be repeatable
+    for number, step in enumerate(history.steps, 1):
+        print(f"{number:3} {step}")
+    for violation in history.found:
+        print(violation)
+    return bool(history.found)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run histories; return an exit status, 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="make prove", description=__doc__)
+    parser.add_argument("--histories", type=int, default=100_000, help="(100000)")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="seed (0)")
+    parser.add_argument("--seed", type=int, help="show only this history")
+    options = parser.parse_args(arguments)
+    if options.seed is not None:
+        return show(options.seed)
+    start = time.monotonic()
+    met: Counter[tuple[str, str, str]] = Counter()
+    found: list[str] = []
+    chunks = range(options.first, options.first + options.histories, CHUNK)
+    with get_context("fork").Pool(os.cpu_count()) as pool:
+        for done, (more, broken) in enumerate(pool.imap_unordered(chunk, chunks), 1):
+            met += more
+            found += broken
+            if done % 20 == 0:
+                seconds = time.monotonic() - start
+                print(f"{done * CHUNK:,} histories, {seconds:.0f} s", flush=True)
+            if len(found) >= MOST_SHOWN:
+                pool.terminate()
+                break
+    for violation in found[:MOST_SHOWN]:
+        print(f"  {violation}: make prove SEED={violation.split()[1].strip(',')}")
+    count = len(chunks) * CHUNK
+    wanted = {(effect, failure) for effect in EFFECTS for failure in Failure}
+    missing = wanted - {(effect, failure) for _, effect, failure in met}
+    if count >= ENOUGH and not found:
+        for effect, failure in sorted(missing):
+            print(f"  {effect} never failed like this: {failure}")
+    else:
+        missing = set()
+    print(f"{len(met)} boundaries, {count:,} histories, {len(found)} violations")
+    return bool(found or missing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""The auditor: what the stores hold, against each other and what clients were answered.
+
+It takes plain data, so it judges the models, the real servers and the state of `make
+run` alike.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Any
+
+from qr_service.codes import LEAST_LIFE
+from qr_service.errors import timestamp
+from qr_service.stores.cache import EXPIRED_SECONDS
+
+from proof.models import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cached code; `object_key` is empty if it is cached as expired."""
+
+    expires_at: datetime
+    object_key: str
+    forget_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the stores hold at `now`; rows and entries by id.
+
+    `read` returns the text of the image with this object key.
+    """
+
+    now: datetime
+    rows: Mapping[str, Row]
+    objects: frozenset[str]
+    entries: Mapping[str, Entry]
+    read: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An answer of 201 that a client has received."""
+
+    owner: str
+    key: str | None
+    digest: bytes
+    answer: Mapping[str, Any]
+    expires_at: datetime
+    life: timedelta
+
+    @property
+    def qr_id(self) -> str:
+        """The id of the code."""
+        return str(self.answer["qr_id"])
+
+
+def violations(
+    state: State,
+    acknowledged: Iterable[Acknowledged],
+    attempts: Mapping[tuple[str, str], int],
+    tombstones: timedelta,
+) -> Iterator[str]:
+    """Yield every broken promise.
+
+    `attempts` is how many requests were made by owner and text; `tombstones` is how
+    long a tombstone is kept.
+    """
+    yield from _of_rows(state, attempts)
+    yield from _of_entries(state)
+    answers = list(acknowledged)
+    for answer in answers:
+        yield from _of_answer(state, answer, tombstones)
+    yield from _of_keys(answers)
+
+
+def leftovers(state: State) -> Iterator[str]:
+    """Yield what a complete cleanup and a complete sweep must have taken away."""
+    named = {row.object_key for row in state.rows.values() if row.erased_at is None}
+    for key in sorted(state.objects - named):
+        yield f"{key} has no row"
+    for row in state.rows.values():
+        if row.erased_at is None and row.expires_at <= state.now:
+            yield f"{row.id} has expired and is not erased"
+
+
+def _of_rows(state: State, attempts: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    made: dict[tuple[str, str], int] = {}
+    with_object = {PurePosixPath(key).stem for key in state.objects}
+    for row in state.rows.values():
+        if row.erased_at is not None:
+            if row.id in with_object:
+                yield f"{row.id} is erased, and its object is there"
+            if row.erased_at < row.expires_at:
+                yield f"{row.id} was erased before its end"
+            continue
+        request = (str(row.owner), str(row.data))
+        made[request] = made.get(request, 0) + 1
+        if row.expires_at <= state.now:
+            continue  # its object may be gone already
+        if row.object_key not in state.objects:
+            yield f"{row.id} has no object"
+        elif state.read(row.object_key) != row.data:
+            yield f"{row.id} has an image of another text"
+    for request, count in made.items():
+        if count > attempts.get(request, count):
+            yield f"{request[0]} has {count} codes of fewer requests"
+
+
+def _of_entries(state: State) -> Iterator[str]:
+    for qr_id, entry in state.entries.items():
+        if entry.object_key:
+            bound = entry.expires_at
+        else:
+            bound = state.now + timedelta(seconds=EXPIRED_SECONDS)
+        if entry.forget_at > bound:
+            yield f"the cache keeps {qr_id} beyond its bound"
+        row = state.rows.get(qr_id)
+        if row is None:
+            if entry.object_key and entry.expires_at > state.now:
+                yield f"the cache holds {qr_id}, which has no row"
+        elif row.expires_at != entry.expires_at:
+            yield f"the cache holds another end of {qr_id}"
+
+
+def _of_answer(
+    state: State, answer: Acknowledged, tombstones: timedelta
+) -> Iterator[str]:
+    row = state.rows.get(answer.qr_id)
+    if row is None:
+        if state.now < answer.expires_at + tombstones:
+            yield f"{answer.qr_id} was acknowledged and is lost"
+        return
+    if timestamp(row.expires_at) != answer.answer["expires_at"]:
+        yield f"{answer.qr_id} has another end than was answered"
+    if row.erased_at is None and row.owner != answer.owner:
+        yield f"{answer.qr_id} has another owner"
+
+
+def _of_keys(answers: Iterable[Acknowledged]) -> Iterator[str]:
+    by_key: dict[tuple[str, str], dict[str, Acknowledged]] = {}
+    for answer in answers:
+        if answer.key is None:
+            continue
+        codes = by_key.setdefault((answer.owner, answer.key), {})
+        first = codes.setdefault(answer.qr_id, answer)
+        if first.answer != answer.answer:
+            yield f"{answer.qr_id} was replayed with other words"
+        if first.digest != answer.digest:
+            yield f"{answer.qr_id} was replayed to another request"
+    for codes in by_key.values():
+        ends = sorted(codes.values(), key=lambda answer: answer.expires_at)
+        for earlier, later in pairwise(ends):
+            # The end is cut to whole seconds.
+            began = later.expires_at - later.life + timedelta(seconds=1)
+            if began < earlier.expires_at - LEAST_LIFE:
+                yield f"one key made {earlier.qr_id} and {later.qr_id}"

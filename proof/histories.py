@@ -1,0 +1,534 @@
+"""Histories: requests, cleanups and failures in an order that is drawn at random.
+
+A history is a number of steps. A step is one operation, or two that are interleaved at
+their effects; at one effect of each a failure may be drawn, and between the steps the
+clock moves. The operations are the service's own code over the models. Everything is
+drawn from one source, so a seed repeats a history.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from io import BytesIO
+from random import Random
+from typing import Any, TypeVar, cast
+from unittest.mock import patch
+from uuid import UUID
+
+import psycopg2
+import time_machine
+import zxingcpp
+from greenlet import getcurrent, greenlet
+from PIL import Image as Raster
+from qr_service import generation
+from qr_service.cleanup import Cleaner
+from qr_service.codes import LEAST_LIFE
+from qr_service.config import Settings
+from qr_service.edge.request import GenerateRequest, parse
+from qr_service.errors import (
+    Expired,
+    IdempotencyMismatch,
+    NotFound,
+    Unavailable,
+)
+from qr_service.generation import CodeGenerator, Proof, prove
+from qr_service.retrieval import Retriever
+from qr_service.stores import migrations
+from qr_service.stores.bulk import BulkStorage
+from qr_service.stores.cache import Cache
+from qr_service.stores.database import Database, connect_with_retries
+from qr_service.stores.presigned import PresignedUrls
+from qr_service.stores.storage import Storage
+from qr_service.stores.table import CodeTable
+from qr_service.sweep import GRACE, Sweeper
+from qr_service.telemetry import SafeError, metrics
+
+from proof import models
+from proof.audit import Acknowledged, Entry, State, leftovers, violations
+from proof.effects import MIGRATIONS, Failure, Lose, installed
+
+Answer = TypeVar("Answer")
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+TEXTS = ("https://example.com/a", "https://example.com/b")
+HOURS = (0.02, 1, 48)
+KEYS = (None, None, "key-1", "key-2")
+OWNERS = ("owner-1", "owner-2")
+SLICES = ("00", "01")  # ids begin with these, so that few slices are all
+TOMBSTONE_DAYS = 2
+MOVES = [timedelta(seconds=n) for n in (0, 0, 1, 71, 3599, 86_401, 3 * 86_400)]
+PAUSE = timedelta(seconds=2)
+MOST_STEPS, MOST_EFFECTS = 10, 12
+LATE = "it is done later, when its client has given up"
+# What is drawn: a failure of Failure, LATE, or that the clock moves on by PAUSE.
+PAUSED = "nothing, but it takes a while"
+WANTED = migrations.load(MIGRATIONS)
+DRAWN: list[Failure | str] = [*Failure, LATE, PAUSED]
+
+SETTINGS = Settings(
+    database_url="postgresql://model",
+    database_auth="password",
+    redis_host="model",
+    redis_port=1,
+    redis_tls=False,
+    redis_auth="none",
+    redis_username="",
+    redis_cache_name="",
+    redis_cluster=False,
+    ca_bundle="",
+    qr_bucket="model",
+    s3_endpoint_url="",
+    aws_region="eu-west-1",
+    max_expiration_hours=8760,
+    default_expiration_hours=24,
+    tombstone_days=TOMBSTONE_DAYS,
+    url_ttl_seconds=900,
+    cors_allow_origin="*",
+)
+
+
+class Crashed(BaseException):
+    """The process has ended: no handler of the service catches this."""
+
+
+class Environment:
+    """An execution environment: the service's objects, which live between requests."""
+
+    def __init__(self) -> None:
+        self.connections: list[models.PostgreSQLConnection] = []
+        self.table = CodeTable(Database(SETTINGS))
+        self.cache = Cache(SETTINGS)
+        bulk = BulkStorage(SETTINGS)
+        self.generator = CodeGenerator(self.table, Storage(SETTINGS), self.cache)
+        self.retriever = Retriever(self.table, PresignedUrls(SETTINGS), self.cache)
+        self.cleaner = Cleaner(self.table, bulk, TOMBSTONE_DAYS, batch=2)
+        self.sweeper = Sweeper(self.table, bulk, page=2)
+
+
+class Task:
+    """An operation in an environment, with the failure that is drawn for it."""
+
+    def __init__(
+        self,
+        history: "History",
+        place: int,
+        operation: str,
+        run: Callable[[Environment], None],
+    ) -> None:
+        self.history = history
+        self.place = place
+        self.operation = operation
+        self.crashed = False
+        self.failed = False
+        self.effects = 0
+        random = history.random
+        # By the number of the effect at which they happen.
+        self.failures = {
+            random.randrange(MOST_EFFECTS): random.choice(DRAWN)
+            for _ in range(random.randrange(3))
+        }
+        self.green = greenlet(lambda: self._run(run))
+        self.green.task = self
+
+    def __str__(self) -> str:
+        failures = [f"effect {at}: {what}" for at, what in self.failures.items()]
+        return "; ".join([self.operation, *failures])
+
+    def _run(self, run: Callable[[Environment], None]) -> None:
+        try:
+            run(self.history.environments[self.place])
+        except Crashed:
+            pass
+        except Unavailable:
+            if not self.history.may_be_unavailable:
+                self.history.report(f"{self.operation} failed without a failure")
+        except Exception as error:  # noqa: BLE001  whatever it is, it is no answer
+            self.history.report(f"{self.operation} raised {error!r}")
+
+    def cross(self, effect: str, do: Callable[[], Answer], lose: Lose) -> Answer:
+        """Let others go first; then do the effect, or fail at it."""
+        self.pause()
+        failure = self.failures.get(self.effects)
+        self.effects += 1
+        if failure is None:
+            return do()
+        self.history.failed = True
+        self.history.met[self.operation, effect, failure] += 1
+        if failure == PAUSED:
+            self.history.clock.shift(PAUSE)
+            return do()
+        if failure == LATE:
+            if not effect.endswith("connect"):
+                self.history.late.append(do)
+            raise lose(True)
+        if failure not in (Failure.CRASH_BEFORE, Failure.REFUSED):
+            answer = do()
+        if failure in (Failure.LOST, Failure.REFUSED):
+            raise lose(False)
+        self._crash()
+        return answer  # never reached
+
+    def pause(self) -> None:
+        """Let the others go on; a process that has ended does nothing any more."""
+        if not self.crashed:
+            self.history.hub.switch()
+        if self.crashed:
+            raise Crashed
+
+    def _crash(self) -> None:
+        self.crashed = True
+        self.history.replace_environment(self.place)
+        raise Crashed
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that was made, to be repeated."""
+
+    owner: str
+    key: str | None
+    text: str
+    hours: float
+
+
+@dataclass
+class History:
+    """One history over fresh models; `found` are the promises that were broken."""
+
+    random: Random
+    clock: Any
+    found: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    met: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    requests: list[Request] = field(default_factory=list)
+    late: list[Callable[[], Any]] = field(default_factory=list)
+    failed: bool = False
+    concurrent: bool = False
+
+    def __post_init__(self) -> None:
+        self.hub = getcurrent()
+        self.database = models.PostgreSQL(self._wait)
+        self.s3 = models.S3(page=2)
+        self.valkey = models.Valkey()
+        self.environments = [Environment(), Environment()]
+        self.made: list[str] = []
+
+    # ------------------------------------------------------------ of the boundary
+
+    def cross(self, effect: str, do: Callable[[], Answer], lose: Lose) -> Answer:
+        """Cross for the task that is running."""
+        return self._task.cross(effect, do, lose)
+
+    @property
+    def _task(self) -> Task:
+        return cast("Task", getcurrent().task)
+
+    def _wait(self) -> None:
+        self._task.pause()
+
+    def connect(self) -> models.PostgreSQLConnection:
+        """Return a connection of the environment of the running task."""
+        connection = self.database.connect()
+        self.environments[self._task.place].connections.append(connection)
+        return connection
+
+    def replace_environment(self, place: int) -> None:
+        """End an environment: the database rolls back what it had begun."""
+        for connection in self.environments[place].connections:
+            connection.close()
+        self.environments[place] = Environment()
+
+    @property
+    def may_be_unavailable(self) -> bool:
+        """Whether a request may answer 503: something failed, or two requests met."""
+        return self.failed or self.concurrent
+
+    def report(self, violation: str) -> None:
+        """Note a broken promise."""
+        self.found.append(f"after {len(self.steps)} steps: {violation}")
+
+    # ------------------------------------------------------------------- its steps
+
+    def run(self) -> None:
+        """Take the steps, then let everything come to rest, and audit."""
+        for _ in range(self.random.randrange(1, MOST_STEPS + 1)):
+            self._step()
+            while self.late:
+                self._schedule([self._late_task()])
+            self._audit()
+            self.clock.shift(self.random.choice(MOVES))
+            if not self.random.randrange(8):
+                self.valkey.entries.clear()
+            if self.found:
+                return
+        self._rest()
+
+    def _step(self) -> None:
+        self.failed = False
+        self.concurrent = self.random.randrange(3) == 0
+        tasks = []
+        for place in range(2 if self.concurrent else 1):
+            operation, run = self._operation()
+            tasks.append(Task(self, place, operation, run))
+        self.steps.append(" | ".join(map(str, tasks)))
+        self._schedule(tasks)
+
+    def _schedule(self, tasks: list[Task]) -> None:
+        while tasks:
+            task = tasks[0] if len(tasks) == 1 else self.random.choice(tasks)
+            task.green.switch()
+            if not task.green:  # it has ended
+                tasks.remove(task)
+            if self.late and self.random.randrange(4) == 0:
+                tasks.append(self._late_task())
+
+    def _late_task(self) -> Task:
+        """Return a task that does what a server does after its client has given up."""
+        do = self.late.pop(0)
+
+        def run(_: Environment) -> None:
+            with suppress(psycopg2.InterfaceError):  # its session has ended
+                do()
+
+        return Task(self, 0, "late", run)
+
+    def _operation(self) -> tuple[str, Callable[[Environment], None]]:
+        draw = self.random.randrange(10)
+        if draw < 3 or not self.made:
+            return "generate", self._generate(self._new_request())
+        if draw < 5:
+            return "generate", self._generate(self._repeated_request())
+        if draw == 5 and not self.random.randrange(5):
+            return "migrate", self._migrate()
+        if draw < 8:
+            return "retrieve", self._retrieve(self.random.choice(self.made))
+        return "cleanup", self._clean_up(self.random.choice(SLICES))
+
+    def _new_request(self) -> Request:
+        key = self.random.choice(KEYS)
+        owner = self.random.choice(OWNERS) if key else f"owner-{len(self.requests) + 9}"
+        text, hours = self.random.choice(TEXTS), self.random.choice(HOURS)
+        self.requests.append(Request(owner, key, text, hours))
+        return self.requests[-1]
+
+    def _repeated_request(self) -> Request:
+        request = self.random.choice(self.requests)
+        if self.random.randrange(4) == 0:
+            request = replace(request, text=self.random.choice(TEXTS))
+        return request
+
+    def uuid4(self) -> UUID:
+        """Return the next id; it begins with one of SLICES."""
+        first = int(self.random.choice(SLICES), 16)
+        middle = self.random.getrandbits(16)
+        made = UUID(int=first << 120 | middle << 96 | len(self.made), version=4)
+        self.made.append(str(made))
+        return made
+
+    def _generate(self, request: Request) -> Callable[[Environment], None]:
+        parsed = _parsed(request.text, request.hours)
+
+        def run(environment: Environment) -> None:
+            self.attempts[request.owner, request.text] += 1
+            living = self._of_key(request)
+            try:
+                answer = environment.generator.generate(
+                    parsed, request.owner, request.key
+                )
+            except IdempotencyMismatch:
+                if not self.concurrent and not self._is_other(request, parsed.digest):
+                    self.report("a key was refused to its own request")
+                return
+            acknowledged = Acknowledged(
+                request.owner,
+                request.key,
+                parsed.digest,
+                answer.body,
+                datetime.fromisoformat(answer.body["expires_at"]),
+                timedelta(hours=request.hours),
+            )
+            if any(other.qr_id != acknowledged.qr_id for other in living):
+                self.report("a key in use made another code")
+            self.acknowledged.append(acknowledged)
+
+        return run
+
+    def _of_key(self, request: Request) -> list[Acknowledged]:
+        """Return the acknowledged answers of a key whose codes live for a while yet."""
+        soon = datetime.now(UTC) + 30 * PAUSE
+        return [
+            answer
+            for answer in self.acknowledged
+            if request.key
+            and (answer.owner, answer.key) == (request.owner, request.key)
+            and answer.expires_at > soon
+        ]
+
+    def _is_other(self, request: Request, digest: bytes) -> bool:
+        """Return whether a row holds a request's key for another body."""
+        return any(
+            (row.owner, row.idempotency_key) == (request.owner, request.key)
+            and row.request_digest != digest
+            for row in self.database.rows.values()
+        )
+
+    def _retrieve(self, qr_id: str) -> Callable[[Environment], None]:
+        known = next((a for a in self.acknowledged if a.qr_id == qr_id), None)
+
+        def run(environment: Environment) -> None:
+            try:
+                environment.retriever.health()
+                found = environment.retriever.retrieve(qr_id)
+            except NotFound:
+                days = timedelta(days=TOMBSTONE_DAYS)
+                if known and datetime.now(UTC) < known.expires_at + days:
+                    self.report(f"{qr_id} was not found")
+                return
+            except Expired:
+                if known and known.expires_at - datetime.now(UTC) > LEAST_LIFE:
+                    self.report(f"{qr_id} was called expired")
+                return
+            row = self.database.rows.get(qr_id)
+            if row is None or row.expires_at <= datetime.now(UTC):
+                self.report(f"{qr_id} was handed out after its end")
+            elif row.object_key not in self.s3.objects:
+                self.report(f"{qr_id} was handed out without an image")
+            elif found.url_expires_at > row.expires_at:
+                self.report(f"the URL of {qr_id} lasts longer than the code")
+
+        return run
+
+    def _clean_up(self, prefix: str) -> Callable[[Environment], None]:
+        def run(environment: Environment) -> None:
+            environment.cleaner.clean_up(lambda: 3600.0)
+            environment.sweeper.sweep([prefix], lambda: True)
+
+        return run
+
+    def _migrate(self) -> Callable[[Environment], None]:
+        def run(_: Environment) -> None:
+            try:
+                with closing(
+                    connect_with_retries(SETTINGS, lambda: 60.0)
+                ) as connection:
+                    migrations.apply(connection, WANTED)
+            except (SafeError, psycopg2.Error, TimeoutError):
+                if not self.failed:
+                    raise
+
+        return run
+
+    # --------------------------------------------------------------- its judgement
+
+    def _audit(self) -> None:
+        days = timedelta(days=TOMBSTONE_DAYS)
+        for violation in violations(
+            self._state(), self.acknowledged, self.attempts, days
+        ):
+            self.report(violation)
+
+    def _rest(self) -> None:
+        """Clean up and sweep without failures, when every orphan is old enough."""
+        self.clock.shift(GRACE + timedelta(seconds=2))
+        self.failed = self.concurrent = False
+        operations = [("cleanup", self._clean_up(prefix)) for prefix in SLICES]
+        for operation, run in [*operations, ("migrate", self._migrate())]:
+            task = Task(self, 0, operation, run)
+            task.failures = {}
+            self._schedule([task])
+        self._audit()
+        if self.database.rows:  # an empty table deletes nothing
+            for violation in leftovers(self._state()):
+                self.report(violation)
+        if self.database.migrated != [migration.sql for migration in WANTED]:
+            self.report("a migration was not applied exactly once")
+        if self.database.record != [migration.version for migration in WANTED]:
+            self.report("the record of migrations is wrong")
+
+    def _state(self) -> State:
+        return State(
+            now=datetime.now(UTC),
+            rows=self.database.rows,
+            objects=frozenset(self.s3.objects),
+            entries=dict(self._entries()),
+            read=lambda key: text_of(self.s3.objects[key].body),
+        )
+
+    def _entries(self) -> Iterator[tuple[str, Entry]]:
+        now = datetime.now(UTC).timestamp()
+        for key, (value, forget_at) in self.valkey.entries.items():
+            if forget_at > now:
+                fields = json.loads(value)
+                yield (
+                    key.removeprefix("qr:"),
+                    Entry(
+                        datetime.fromtimestamp(fields["expires_at"], UTC),
+                        fields["object_key"],
+                        datetime.fromtimestamp(forget_at, UTC),
+                    ),
+                )
+
+
+@cache
+def _parsed(text: str, hours: float) -> GenerateRequest:
+    body = json.dumps({"data": text, "expiration_hours": hours})
+    return parse(body.encode(), SETTINGS)
+
+
+@cache
+def _proven(text: str) -> Proof:
+    return prove(_parsed(text, 1))
+
+
+@cache
+def text_of(body: bytes) -> str:
+    """Return the text of a PNG, read by zxing-cpp; "" if there is none."""
+    found = zxingcpp.read_barcode(Raster.open(BytesIO(body)).convert("L"))
+    return found.text if found else ""
+
+
+@contextmanager
+def service(history: History) -> Iterator[None]:
+    """Let the service work on a history's models, with its ids."""
+    clients = _Clients(history)
+    with (
+        installed(history, clients),
+        patch.object(generation, "uuid4", history.uuid4),
+        patch.object(generation, "prove", lambda request: _proven(request.data)),
+    ):
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    history: History
+
+    def postgresql(self, _: Settings) -> Any:
+        return self.history.connect()
+
+    def valkey(self, _: Settings) -> Any:
+        return self.history.valkey
+
+    def http(self, *_: object) -> Any:
+        return models.S3Connection(self.history.s3)
+
+    def s3(self, *_: object) -> Any:
+        return self.history.s3
+
+
+def run(random: Random) -> History:
+    """Run one history and return it."""
+    with time_machine.travel(START, tick=False) as clock:
+        history = History(random, clock)
+        try:
+            with service(history):
+                history.run()
+        finally:
+            metrics.clear_metrics()
+    return history

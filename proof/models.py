@@ -1,0 +1,410 @@
+"""PostgreSQL, S3 and Valkey in process, as far as the service uses them.
+
+They are held against the real servers by tests/integration/test_models.py. Each client
+has what the service calls of the real one, and nothing else.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg2
+
+from proof.effects import STATEMENTS
+
+Parameters = dict[str, Any]
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of qr_codes, with the names of its columns."""
+
+    id: str
+    owner: str | None
+    data: str | None
+    options: str | None
+    object_key: str | None
+    content_type: str | None
+    created_at: datetime
+    expires_at: datetime
+    erased_at: datetime | None = None
+    idempotency_key: str | None = None
+    request_digest: bytes | None = None
+    answer: str | None = None
+
+
+ERASED = (
+    "owner",
+    "data",
+    "options",
+    "object_key",
+    "content_type",
+    "idempotency_key",
+    "request_digest",
+    "answer",
+)
+
+
+class PostgreSQL:
+    """The table of codes and the record of migrations, with transactions and locks.
+
+    A statement that has to wait for a lock calls `wait` until it need not.
+    """
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self.wait = wait
+        self.rows: dict[str, Row] = {}
+        self.locks: dict[str, PostgreSQLConnection] = {}  # of rows, by id
+        self.migrating: PostgreSQLConnection | None = None  # has the advisory lock
+        self.record: list[int] | None = None
+        self.migrated: list[str] = []  # the SQL that was executed
+
+    def connect(self) -> "PostgreSQLConnection":
+        """Return a new connection."""
+        return PostgreSQLConnection(self)
+
+
+class PostgreSQLConnection:
+    """A connection; changes of a transaction are kept in `changes` until its commit."""
+
+    def __init__(self, server: PostgreSQL) -> None:
+        self.server = server
+        self.autocommit = False
+        self.closed = False
+        self.began: datetime | None = None
+        self.changes: dict[str, Row | None] = {}
+        self.executed: list[str] = []
+        self.recorded: list[int] | None = None
+
+    def cursor(self) -> "PostgreSQLCursor":
+        """Return a cursor."""
+        return PostgreSQLCursor(self)
+
+    def commit(self) -> None:
+        """Make the changes visible, and release the locks."""
+        server = self.server
+        for qr_id, row in self.changes.items():
+            if row is None:
+                del server.rows[qr_id]
+            else:
+                server.rows[qr_id] = row
+        server.migrated += self.executed
+        if self.recorded is not None:
+            server.record = self.recorded
+        self.rollback()
+
+    def rollback(self) -> None:
+        """Forget the changes, and release the locks."""
+        server = self.server
+        self.began = self.recorded = None
+        self.changes = {}
+        self.executed = []
+        for qr_id in [row for row, holder in server.locks.items() if holder is self]:
+            del server.locks[qr_id]
+        if server.migrating is self:
+            server.migrating = None
+
+    def close(self) -> None:
+        """End the session: what is not committed is rolled back."""
+        self.rollback()
+        self.closed = True
+
+
+class PostgreSQLCursor:
+    """A cursor that knows the statements of the service."""
+
+    def __init__(self, connection: PostgreSQLConnection) -> None:
+        self._connection = connection
+        self._server = connection.server
+        self._rows: Rows = []
+        self.description: tuple[Any, ...] | None = None
+
+    def execute(self, statement: str, parameters: Any = None) -> None:
+        """Run a statement, in the open transaction or in one of its own."""
+        connection = self._connection
+        if connection.closed:
+            raise psycopg2.InterfaceError("connection already closed")
+        connection.began = connection.began or datetime.now(UTC)
+        run = _RUN[STATEMENTS[statement]]
+        answer = run(self, statement if parameters is None else parameters)
+        self.description = None if answer is None else ("a column",)
+        self._rows = answer or []
+        if connection.autocommit:
+            connection.commit()
+
+    def fetchall(self) -> Rows:
+        """Return the rows of the last statement."""
+        return self._rows
+
+    def close(self) -> None:
+        """Close it."""
+
+    @property
+    def _now(self) -> datetime:
+        """The start of the transaction, as now() is."""
+        if self._connection.began is None:
+            raise AssertionError("no transaction")
+        return self._connection.began
+
+    def _living(self) -> Iterator[Row]:
+        """Yield the rows that are not erased."""
+        return (row for row in self._server.rows.values() if row.erased_at is None)
+
+    def _locked(self, row: Row) -> bool:
+        """Return whether another transaction has locked a row."""
+        return self._server.locks.get(row.id) not in (None, self._connection)
+
+    def _unlocked(self, rows: list[Row]) -> list[Row]:
+        """Return the rows that another transaction has not locked: SKIP LOCKED."""
+        return [row for row in rows if not self._locked(row)]
+
+    def _holder(self, parameters: Parameters) -> Row | None:
+        """Return the row that has the owner's key, None without a key."""
+        owner, key = parameters["owner"], parameters["key"]
+        for row in self._server.rows.values():
+            if key is not None and (row.owner, row.idempotency_key) == (owner, key):
+                return row
+        return None
+
+    def _find(self, parameters: Parameters) -> Rows:
+        row = self._server.rows.get(parameters["id"])
+        if row is None:
+            return []
+        return [(row.expires_at, row.object_key or "", row.content_type or "")]
+
+    def _find_answer(self, parameters: Parameters) -> Rows:
+        row = self._holder(parameters)
+        if row is None:
+            return []
+        answer = json.loads(row.answer or "")
+        return [(row.id, row.expires_at, row.request_digest, answer)]
+
+    def _free_key(self, parameters: Parameters) -> None:
+        qr_id = parameters["id"]
+        while (row := self._server.rows.get(qr_id)) and self._locked(row):
+            self._server.wait()
+        if row:
+            self._connection.changes[qr_id] = replace(
+                row, idempotency_key=None, request_digest=None, answer=None
+            )
+
+    def _insert(self, parameters: Parameters) -> Rows:
+        fields = dict(parameters)
+        fields["idempotency_key"] = fields.pop("key")
+        fields["request_digest"] = fields.pop("digest")
+        if fields["id"] in self._server.rows:
+            return []
+        while holder := self._holder(parameters):
+            # A transaction that erases the holder frees the key when it commits.
+            locked_by = self._server.locks.get(holder.id)
+            if locked_by is None or holder.id not in locked_by.changes:
+                return []
+            self._server.wait()
+        row = Row(**fields)
+        given = [row.idempotency_key, row.request_digest, row.answer]
+        if row.expires_at <= row.created_at or given.count(None) not in (0, 3):
+            raise psycopg2.errors.CheckViolation
+        self._connection.changes[row.id] = row
+        return [(row.id,)]
+
+    def _exists(self, parameters: Parameters) -> Rows:
+        return [(1,)] if parameters["id"] in self._server.rows else []
+
+    def _expired(self) -> list[Row]:
+        expired = [row for row in self._living() if row.expires_at <= self._now]
+        return sorted(expired, key=lambda row: (row.expires_at, row.id))
+
+    def _lock_expired(self, parameters: Parameters) -> Rows:
+        after = (parameters["expires_at"], parameters["id"])
+        expired = self._unlocked(self._expired())
+        rows = [row for row in expired if (row.expires_at, row.id) > after]
+        rows = rows[: parameters["limit"]]
+        for row in rows:
+            self._server.locks[row.id] = self._connection
+        return [(row.id, row.expires_at, row.object_key) for row in rows]
+
+    def _erase(self, parameters: Parameters) -> None:
+        cleared: dict[str, Any] = dict.fromkeys(ERASED)
+        for qr_id in parameters["ids"]:
+            row = self._server.rows[qr_id]
+            self._connection.changes[qr_id] = replace(
+                row,
+                erased_at=self._now,
+                **cleared,
+            )
+
+    def _backlog(self, parameters: Parameters) -> Rows:
+        expired = self._expired()[: parameters["limit"]]
+        oldest = expired[0].expires_at if expired else self._now
+        return [(len(expired), (self._now - oldest).total_seconds())]
+
+    def _images(self, parameters: Parameters) -> Rows:
+        first, last = parameters["first"], parameters["last"]
+        rows = [row for row in self._living() if first <= row.id <= last]
+        rows.sort(key=lambda row: row.id)
+        return [
+            (
+                row.id,
+                row.created_at < self._now - parameters["grace"]
+                and row.expires_at > self._now,
+            )
+            for row in rows[: parameters["limit"]]
+        ]
+
+    def _any(self, _: Parameters) -> Rows:
+        return [(bool(self._server.rows),)]
+
+    def _purge(self, parameters: Parameters) -> Rows:
+        oldest = self._now - parameters["age"]
+        erased = [
+            (row.erased_at, row)
+            for row in self._server.rows.values()
+            if row.erased_at and row.erased_at <= oldest
+        ]
+        erased.sort(key=lambda pair: pair[0])
+        rows = self._unlocked([row for _, row in erased])[: parameters["limit"]]
+        self._connection.changes |= {row.id: None for row in rows}
+        return [(row.id,) for row in rows]
+
+    def _ping(self, _: Any) -> Rows:
+        return [(1,)]
+
+    def _lock_migrations(self, _: Any) -> Rows:
+        while self._server.migrating not in (None, self._connection):
+            self._server.wait()
+        self._server.migrating = self._connection
+        return [("",)]
+
+    def _create_record(self, _: Any) -> None:
+        if self._server.record is None:
+            self._connection.recorded = []
+
+    def _applied(self, _: Any) -> Rows:
+        return [(version,) for version in self._server.record or []]
+
+    def _migration(self, sql: str) -> None:
+        self._connection.executed.append(sql)
+
+    def _record(self, parameters: tuple[int, str]) -> None:
+        version, _ = parameters
+        self._connection.recorded = [*(self._server.record or []), version]
+
+
+_RUN: dict[str, Callable[[PostgreSQLCursor, Any], Rows | None]] = {
+    name: getattr(PostgreSQLCursor, f"_{name.replace(' ', '_')}")
+    for name in STATEMENTS.values()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object in S3, with the moment at which it was stored, in whole seconds."""
+
+    body: bytes
+    content_type: str
+    stored_at: datetime
+
+
+@dataclass(slots=True)
+class S3:
+    """A bucket; `page` is how many keys one listing has, `broken` cannot be deleted."""
+
+    page: int = 1000
+    objects: dict[str, Stored] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def delete_objects(self, **request: Any) -> dict[str, Any]:
+        """Answer DeleteObjects: a quiet answer lists only failures."""
+        keys = {item["Key"] for item in request["Delete"]["Objects"]}
+        for key in keys - self.broken:
+            self.objects.pop(key, None)
+        failed = sorted(keys & self.broken)
+        errors = [{"Key": key, "Code": "InternalError"} for key in failed]
+        return {"Errors": errors} if errors else {}
+
+    def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+        """Answer ListObjectsV2."""
+        prefix, after = request["Prefix"], request["StartAfter"]
+        keys = sorted(k for k in self.objects if k.startswith(prefix) and k > after)
+        now = format_datetime(datetime.now(UTC), usegmt=True)
+        return {
+            "Contents": [
+                {"Key": key, "LastModified": self.objects[key].stored_at}
+                for key in keys[: self.page]
+            ],
+            "IsTruncated": len(keys) > self.page,
+            "ResponseMetadata": {"HTTPHeaders": {"date": now}},
+        }
+
+
+class S3Connection:
+    """A connection of http.client to the bucket; the signature is not checked."""
+
+    def __init__(self, server: S3, *, path_style: bool = False) -> None:
+        self._server = server
+        self._folders = 1 + path_style  # before the key
+        self._answer = HttpAnswer(0)
+
+    def request(
+        self, method: str, target: str, body: bytes, headers: dict[str, str]
+    ) -> None:
+        """Store or delete an object."""
+        key = unquote(urlsplit(target).path).split("/", self._folders)[-1]
+        if method == "PUT":
+            now = datetime.now(UTC).replace(microsecond=0)
+            self._server.objects[key] = Stored(body, headers["Content-Type"], now)
+            self._answer = HttpAnswer(200)
+        elif key in self._server.broken:
+            self._answer = HttpAnswer(500)
+        else:
+            self._server.objects.pop(key, None)
+            self._answer = HttpAnswer(204)
+
+    @contextmanager
+    def getresponse(self) -> Iterator["HttpAnswer"]:
+        """Yield the answer to the request."""
+        yield self._answer
+
+    def close(self) -> None:
+        """Close it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer without a body."""
+
+    status: int
+
+    def read(self) -> bytes:
+        """Return the body."""
+        return b""
+
+
+@dataclass(slots=True)
+class Valkey:
+    """The cache: values with the second at which they are forgotten."""
+
+    entries: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+
+    def get(self, key: str) -> bytes | None:
+        """Return a value, None if there is none or it is forgotten."""
+        value, forget_at = self.entries.get(key, (b"", 0))
+        return value if datetime.now(UTC).timestamp() < forget_at else None
+
+    def set(self, key: str, value: str, *, exat: int) -> bool:
+        """Keep a value until a second."""
+        self.entries[key] = (value.encode(), exat)
+        return True
+
+    def ping(self) -> bool:
+        """Answer."""
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""

@@ -1,0 +1,261 @@
+"""The models of the proof answer as the real servers do."""
+
+import uuid
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import psycopg2
+import pytest
+from qr_service.codes import Code
+from qr_service.config import settings
+from qr_service.stores import database as database_module
+from qr_service.stores import migrations
+from qr_service.stores.bulk import BulkStorage
+from qr_service.stores.cache import Cache
+from qr_service.stores.database import Database
+from qr_service.stores.storage import Storage
+from qr_service.stores.table import CodeTable, Record
+
+from proof import effects, models
+from proof.effects import STATEMENTS
+
+HOUR = timedelta(hours=1)
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def no_wait():
+    raise AssertionError("one session waits for itself")
+
+
+class Noting:
+    """A boundary at which nothing fails; it notes the effects."""
+
+    def __init__(self):
+        self.effects = set()
+
+    def cross(self, effect, do, lose):
+        self.effects.add(effect)
+        return do()
+
+
+class Models:
+    """The clients of models, path style as in the tests' S3."""
+
+    def __init__(self):
+        self.database = models.PostgreSQL(no_wait)
+        self.bucket = models.S3()
+        self.cache = models.Valkey()
+
+    def postgresql(self, _):
+        return self.database.connect()
+
+    def valkey(self, _):
+        return self.cache
+
+    def http(self, *_):
+        return models.S3Connection(self.bucket, path_style=True)
+
+    def s3(self, _):
+        return self.bucket
+
+
+@contextmanager
+def modelled(boundary=None, clients=None):
+    """Let the service use models instead of the servers."""
+    with effects.installed(boundary or Noting(), clients or Models()):
+        yield
+
+
+def record(random, ids):
+    """Return a row: living or expired, with or without a key."""
+    qr_id = str(uuid.UUID(int=random.getrandbits(128), version=4))
+    ids.append(qr_id)
+    created_at = NOW - 3 * HOUR * random.randrange(1, 20)
+    key = random.choice([None, "a", "b"])
+    ends = random.choice([NOW - HOUR * random.randrange(1, 3), NOW + HOUR])
+    return Record(
+        code=Code(qr_id, ends, f"codes/{qr_id}.png", "image/png"),
+        owner="owner",
+        data="text",
+        options={},
+        created_at=created_at,
+        idempotency_key=key,
+        request_digest=b"digest",
+        answer={"qr_id": qr_id},
+    )
+
+
+def erase(table, qr_id, limit):
+    with table.database.transaction() as cursor:
+        rows = table.lock_expired(cursor, (NOW - 99 * HOUR, qr_id), limit)
+        table.erase(cursor, [row[0] for row in rows])
+    return rows
+
+
+def answers(seed, table):
+    """Yield what the table answers to operations that are drawn from a seed."""
+    random, ids = Random(seed), [str(uuid.UUID(int=seed))]
+    for _ in range(30):
+        qr_id, other = random.choice(ids), random.choice(ids)
+        limit = random.choice([1, 2, 100])
+        new = record(random, ids)
+        operations = {
+            "insert": lambda new=new: table.insert(new),
+            "find": lambda qr_id=qr_id: table.find(qr_id),
+            "find_answer": lambda: table.find_answer("owner", random.choice("ab")),
+            "free_key": lambda qr_id=qr_id: table.free_key(qr_id),
+            "erase": lambda qr_id=qr_id, limit=limit: erase(table, qr_id, limit),
+            "backlog": lambda limit=limit: table.backlog(limit)[0],
+            "with_image": lambda pair=(qr_id, other), limit=limit: table.with_image(
+                min(pair), max(pair), 24 * HOUR, limit
+            ),
+            "is_empty": table.is_empty,
+            "purge": lambda: table.purge(random.choice([-HOUR, HOUR]), 100),
+        }
+        name = random.choice(["insert", "insert", "erase", *operations])
+        yield name, operations[name]()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_table(seed, functions, database):
+    real = list(answers(seed, CodeTable(Database(settings()))))
+    with modelled():
+        assert list(answers(seed, CodeTable(Database(settings())))) == real
+
+
+def test_the_operations_run_every_statement_of_the_table(functions, database):
+    noting = Noting()
+    with modelled(noting):
+        for seed in range(40):
+            list(answers(seed, CodeTable(Database(settings()))))
+        CodeTable(Database(settings())).insert(record(Random(0), []))
+    ran = {effect.removeprefix("postgresql ") for effect in noting.effects}
+    of_the_table = {
+        text for name, text in vars(CodeTable).items() if name[1:].isupper()
+    }
+    assert ran >= {STATEMENTS[text] for text in of_the_table}
+
+
+@pytest.fixture(params=["model", "real"])
+def connect(request, functions, database):
+    """Return a function that opens a connection to a table with one expired code."""
+    clients = Models()
+    opened = []
+
+    def open_one():
+        raw = (
+            clients.database.connect()
+            if request.param == "model"
+            else database_module.connect(settings())
+        )
+        opened.append(raw)
+        return raw
+
+    ids = []
+    expired = record(Random(0), ids)
+    expired = Record(
+        **{
+            name: getattr(expired, name)
+            for name in ("owner", "data", "options", "created_at", "answer")
+        },
+        code=Code(ids[0], NOW - HOUR, f"codes/{ids[0]}.png", "image/png"),
+        idempotency_key="a",
+        request_digest=b"digest",
+    )
+    wrapped = modelled(clients=clients) if request.param == "model" else nullcontext()
+    with wrapped:
+        CodeTable(Database(settings())).insert(expired)
+    yield open_one
+    for raw in opened:
+        raw.close()
+
+
+def run(cursor, name, **parameters):
+    statement = getattr(CodeTable, name)
+    cursor.execute(statement, parameters)
+    return cursor.fetchall() if cursor.description else None
+
+
+FIRST = {"expires_at": NOW - 99 * HOUR, "id": str(uuid.UUID(int=0)), "limit": 9}
+
+
+def test_locked_rows_are_skipped_and_visible_until_the_commit(connect):
+    one, other = connect(), connect()
+    locked = run(one.cursor(), "_LOCK_EXPIRED", **FIRST)
+    assert len(locked) == 1
+    assert run(other.cursor(), "_LOCK_EXPIRED", **FIRST) == []
+    run(one.cursor(), "_ERASE", ids=[locked[0][0]])
+    assert run(other.cursor(), "_FIND", id=locked[0][0])[0][1] != ""
+    one.commit()
+    other.rollback()
+    assert run(other.cursor(), "_FIND", id=locked[0][0])[0][1] == ""
+
+
+def test_a_closed_session_is_rolled_back(connect):
+    one, other = connect(), connect()
+    (locked,) = run(one.cursor(), "_LOCK_EXPIRED", **FIRST)
+    run(one.cursor(), "_ERASE", ids=[locked[0]])
+    one.close()
+    cursor = other.cursor()
+    for _ in range(1000):  # the server notices it at once, and then cleans up
+        rows = run(cursor, "_LOCK_EXPIRED", **FIRST)
+        other.rollback()
+        if rows:
+            break
+    assert rows == [locked]
+    with pytest.raises(psycopg2.InterfaceError):
+        one.cursor().execute("SELECT 1")
+
+
+def test_the_model_records_migrations_once():
+    wanted = migrations.load(effects.MIGRATIONS)
+    server = models.PostgreSQL(no_wait)
+    connection = effects.Connection(server.connect(), Noting())
+    assert migrations.apply(connection, wanted) == wanted
+    assert migrations.apply(connection, wanted) == []
+    assert server.migrated == [migration.sql for migration in wanted]
+
+
+@pytest.fixture(params=["model", "real"])
+def s3(request, functions, bucket):
+    """Let the service use a model of S3, or the real one."""
+    with modelled() if request.param == "model" else nullcontext():
+        yield
+
+
+def test_the_bucket(s3):
+    storage, bulk = Storage(settings()), BulkStorage(settings())
+    for name in ("b", "a", "c"):
+        storage.put(f"codes/{name}", b"image", "image/png")
+    storage.put("other/a", b"image", "image/png")
+    storage.delete("codes/b")
+    storage.delete("codes/b")
+    page = bulk.page("codes/", "")
+    assert list(page.stored_at) == ["codes/a", "codes/c"]
+    assert page.is_last
+    assert list(bulk.page("codes/", "codes/a").stored_at) == ["codes/c"]
+    assert abs(page.now - page.stored_at["codes/a"]) < HOUR
+    assert bulk.delete(["codes/a", "codes/none"]) == {"codes/a", "codes/none"}
+    assert list(bulk.page("codes/", "").stored_at) == ["codes/c"]
+    assert bulk.delete(["codes/c", "other/a"]) == {"codes/c", "other/a"}
+    assert bulk.page("", "").stored_at == {}
+    storage.close()
+
+
+@pytest.fixture(params=["model", "real"])
+def cache(request, functions):
+    """Return the cache over a model of Valkey, or over the real one."""
+    with modelled() if request.param == "model" else nullcontext():
+        yield Cache(settings())
+
+
+def test_the_cache(cache):
+    qr_id = str(uuid.uuid4())
+    living = Code(qr_id, NOW + 24 * HOUR, "codes/a.png", "image/png")
+    assert cache.ping()
+    assert cache.get(qr_id) is None
+    cache.put(living, NOW)
+    assert cache.get(qr_id) == living
+    cache.put(Code(qr_id, NOW + 24 * HOUR, "", ""), NOW - HOUR)  # forgotten already
+    assert cache.get(qr_id) is None

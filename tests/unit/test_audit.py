@@ -1,0 +1,138 @@
+"""The auditor: each broken promise, in the smallest state that has it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from proof.audit import Acknowledged, Entry, State, leftovers, violations
+from proof.models import Row
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAYS = timedelta(days=2)
+ID, OTHER = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2))
+ROW = Row(
+    id=ID,
+    owner="owner",
+    data="text",
+    options="{}",
+    object_key=f"codes/{ID}.png",
+    content_type="image/png",
+    created_at=NOW,
+    expires_at=NOW + HOUR,
+    idempotency_key="key",
+    request_digest=b"digest",
+    answer="{}",
+)
+TOMBSTONE = replace(
+    ROW,
+    **dict.fromkeys(
+        ("owner", "data", "options", "object_key", "content_type", "idempotency_key")
+    ),
+    expires_at=NOW - HOUR,
+    erased_at=NOW - HOUR / 2,
+)
+STATE = State(NOW, {ID: ROW}, frozenset([ROW.object_key]), {}, lambda _: "text")
+ANSWER = Acknowledged(
+    "owner",
+    "key",
+    b"digest",
+    {"qr_id": ID, "expires_at": "2030-01-01T13:00:00Z"},
+    NOW + HOUR,
+    HOUR,
+)
+ENTRY = Entry(NOW + HOUR, ROW.object_key, NOW + HOUR)
+SECOND = replace(
+    ANSWER,
+    answer={"qr_id": OTHER, "expires_at": "2030-01-01T13:30:00Z"},
+    expires_at=NOW + 1.5 * HOUR,
+)
+TWO_ROWS = {ID: ROW, OTHER: replace(ROW, id=OTHER, expires_at=SECOND.expires_at)}
+
+
+def found(state, *answers, attempts=None):
+    return list(violations(state, answers, attempts or {}, DAYS))
+
+
+def test_a_state_that_keeps_all_promises():
+    state = replace(STATE, entries={ID: ENTRY})
+    assert found(state, ANSWER, ANSWER) == []
+    assert list(leftovers(state)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"objects": frozenset()}, "has no object"),
+        ({"read": lambda _: "other"}, "has an image of another text"),
+        ({"rows": {ID: TOMBSTONE}}, "is erased, and its object is there"),
+        (
+            {
+                "rows": {ID: replace(TOMBSTONE, expires_at=NOW + HOUR)},
+                "objects": frozenset(),
+            },
+            "was erased before its end",
+        ),
+        (
+            {"entries": {ID: replace(ENTRY, forget_at=NOW + 2 * HOUR)}},
+            "beyond its bound",
+        ),
+        (
+            {"entries": {ID: replace(ENTRY, object_key="", forget_at=NOW + HOUR)}},
+            "beyond its bound",
+        ),
+        ({"entries": {OTHER: ENTRY}}, "which has no row"),
+        (
+            {"entries": {ID: Entry(NOW + HOUR / 2, "codes/x", NOW + HOUR / 2)}},
+            "another end",
+        ),
+    ],
+)
+def test_a_broken_promise_of_the_stores(change, words):
+    (violation,) = found(replace(STATE, **change))
+    assert words in violation
+
+
+@pytest.mark.parametrize(
+    ("state", "answers", "words"),
+    [
+        (replace(STATE, rows={}), [ANSWER], "is lost"),
+        (
+            STATE,
+            [replace(ANSWER, answer={**ANSWER.answer, "expires_at": "other"})],
+            "another end than was answered",
+        ),
+        (STATE, [replace(ANSWER, owner="other")], "another owner"),
+        (
+            STATE,
+            [ANSWER, replace(ANSWER, answer={**ANSWER.answer, "margin": 1})],
+            "other words",
+        ),
+        (STATE, [ANSWER, replace(ANSWER, digest=b"other")], "to another request"),
+        (replace(STATE, rows=TWO_ROWS), [ANSWER, SECOND], "one key made"),
+    ],
+)
+def test_a_broken_promise_to_a_client(state, answers, words):
+    (violation,) = found(state, *answers)
+    assert words in violation
+
+
+def test_a_request_that_made_two_codes():
+    state = replace(STATE, rows=TWO_ROWS)
+    (violation,) = found(state, attempts={("owner", "text"): 1})
+    assert "2 codes of fewer requests" in violation
+    assert found(state, attempts={("owner", "text"): 2}) == []
+
+
+def test_a_tombstone_may_be_gone_after_its_days():
+    gone = replace(STATE, rows={}, objects=frozenset())
+    assert found(replace(gone, now=NOW + HOUR + DAYS), ANSWER) == []
+
+
+def test_leftovers_of_cleanup_and_sweep():
+    late = replace(STATE, now=NOW + HOUR, objects=STATE.objects | {"codes/other.png"})
+    assert list(leftovers(late)) == [
+        "codes/other.png has no row",
+        f"{ID} has expired and is not erased",
+    ]
