@@ -82,7 +82,7 @@ readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: 
 PROOF := PYTHONPATH=layers/common POWERTOOLS_METRICS_DISABLED=true \
   AWS_ACCESS_KEY_ID=model AWS_SECRET_ACCESS_KEY=model $(IN_VENV) python -m
 
-prove: ## Let every effect fail in 100,000 random histories (SEED=1: show only this one)
+prove: ## Let every effect fail: 100,000 random histories, then real servers (SEED=1: show one)
 	@$(PROOF) proof $(if $(SEED),--seed $(SEED))
 
 prove-faults: ## Show that `make prove` finds bugs that are planted in a copy

@@ -1,7 +1,7 @@
-"""`make prove`: histories on all processors, and a count of what failed in them.
+"""`make prove`: histories on all processors, then every boundary on real servers.
 
 The last line is `N boundaries, M histories, 0 violations`. A boundary is an operation,
-an effect of it and a way to fail there; each effect must have met each failure.
+an effect of it and a way to fail there; all are met in both, or this fails.
 """
 
 import argparse
@@ -15,8 +15,11 @@ from random import Random
 
 from qr_service.telemetry import logger
 
+from proof import processes
 from proof.effects import EFFECTS, Failure
 from proof.histories import run
+
+Boundaries = set[tuple[str, str, str]]  # operation, effect, failure
 
 CHUNK = 500
 MOST_SHOWN = 5
@@ -45,8 +48,37 @@ def show(seed: int) -> int:
     return bool(history.found)
 
 
+def draw(first: int, count: int) -> tuple[Boundaries, list[str]]:
+    """Run histories; return the boundaries met, and the broken promises."""
+    start = time.monotonic()
+    met: Counter[tuple[str, str, str]] = Counter()
+    found: list[str] = []
+    chunks = range(first, first + count, CHUNK)
+    with get_context("fork").Pool(os.cpu_count()) as pool:
+        for done, (more, broken) in enumerate(pool.imap_unordered(chunk, chunks), 1):
+            met += more
+            found += broken
+            if done % 20 == 0:
+                _show(f"{done * CHUNK:,} histories, {time.monotonic() - start:.0f} s")
+            if len(found) >= MOST_SHOWN:
+                pool.terminate()
+                break
+    return {one for one in met if one[2] in list(Failure)}, found
+
+
+def unmet(drawn: Boundaries, real: Boundaries) -> list[str]:
+    """Return the boundaries that one of the two did not meet."""
+    wanted = {(effect, failure) for effect in EFFECTS for failure in Failure}
+    wanted -= {(effect, failure) for _, effect, failure in drawn}
+    return [
+        *(f"in no history: {effect}: {failure}" for effect, failure in sorted(wanted)),
+        *(f"in histories only: {', '.join(one)}" for one in sorted(drawn - real)),
+        *(f"on servers only: {', '.join(one)}" for one in sorted(real - drawn)),
+    ]
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Run histories; return an exit status, 1 if a promise was broken."""
+    """Run both; return an exit status, 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="make prove", description=__doc__)
     parser.add_argument("--histories", type=int, default=100_000, help="(100000)")
     parser.add_argument("--from", type=int, default=0, dest="first", help="seed (0)")
@@ -54,32 +86,26 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.seed is not None:
         return show(options.seed)
-    start = time.monotonic()
-    met: Counter[tuple[str, str, str]] = Counter()
-    found: list[str] = []
-    chunks = range(options.first, options.first + options.histories, CHUNK)
-    with get_context("fork").Pool(os.cpu_count()) as pool:
-        for done, (more, broken) in enumerate(pool.imap_unordered(chunk, chunks), 1):
-            met += more
-            found += broken
-            if done % 20 == 0:
-                seconds = time.monotonic() - start
-                print(f"{done * CHUNK:,} histories, {seconds:.0f} s", flush=True)
-            if len(found) >= MOST_SHOWN:
-                pool.terminate()
-                break
+    count = -(-options.histories // CHUNK) * CHUNK
+    drawn, found = draw(options.first, count)
     for violation in found[:MOST_SHOWN]:
-        print(f"  {violation}: make prove SEED={violation.split()[1].strip(',')}")
-    count = len(chunks) * CHUNK
-    wanted = {(effect, failure) for effect in EFFECTS for failure in Failure}
-    missing = wanted - {(effect, failure) for _, effect, failure in met}
-    if count >= ENOUGH and not found:
-        for effect, failure in sorted(missing):
-            print(f"  {effect} never failed like this: {failure}")
-    else:
-        missing = set()
-    print(f"{len(met)} boundaries, {count:,} histories, {len(found)} violations")
+        _show(f"  {violation}: make prove SEED={violation.split()[1].strip(',')}")
+    real = drawn
+    if not found:
+        real, found = processes.prove(_show)
+        for violation in found[:MOST_SHOWN]:
+            _show(f"  {violation}")
+    missing = unmet(drawn, real) if count >= ENOUGH and not found else []
+    for boundary in missing:
+        _show(f"  {boundary}")
+    print(
+        f"{len(drawn & real)} boundaries, {count:,} histories, {len(found)} violations"
+    )
     return bool(found or missing)
+
+
+def _show(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def violations(bug: Bug) -> str:
     """Return what `make prove` prints about a copy with a bug; "" if it passes."""
     with TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("layers", "functions", "proof"):
+        for name in ("layers", "functions", "local", "proof"):
             shutil.copytree(ROOT / name, copy / name)
         file = copy / SERVICE / bug.file
         text = file.read_text()

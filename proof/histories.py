@@ -98,13 +98,13 @@ class Crashed(BaseException):
 class Environment:
     """An execution environment: the service's objects, which live between requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.connections: list[models.PostgreSQLConnection] = []
-        self.table = CodeTable(Database(SETTINGS))
-        self.cache = Cache(SETTINGS)
-        bulk = BulkStorage(SETTINGS)
-        self.generator = CodeGenerator(self.table, Storage(SETTINGS), self.cache)
-        self.retriever = Retriever(self.table, PresignedUrls(SETTINGS), self.cache)
+        self.table = CodeTable(Database(settings))
+        self.cache = Cache(settings)
+        bulk = BulkStorage(settings)
+        self.generator = CodeGenerator(self.table, Storage(settings), self.cache)
+        self.retriever = Retriever(self.table, PresignedUrls(settings), self.cache)
         self.cleaner = Cleaner(self.table, bulk, TOMBSTONE_DAYS, batch=2)
         self.sweeper = Sweeper(self.table, bulk, page=2)
 
@@ -216,7 +216,7 @@ class History:
         self.database = models.PostgreSQL(self._wait)
         self.s3 = models.S3(page=2)
         self.valkey = models.Valkey()
-        self.environments = [Environment(), Environment()]
+        self.environments = [Environment(SETTINGS), Environment(SETTINGS)]
         self.made: list[str] = []
 
     # ------------------------------------------------------------ of the boundary
@@ -242,7 +242,7 @@ class History:
         """End an environment: the database rolls back what it had begun."""
         for connection in self.environments[place].connections:
             connection.close()
-        self.environments[place] = Environment()
+        self.environments[place] = Environment(SETTINGS)
 
     @property
     def may_be_unavailable(self) -> bool:

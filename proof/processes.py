@@ -1,0 +1,520 @@
+"""Every boundary again, with real servers and a process that is really killed.
+
+Each operation is run once to list its effects. Then a process is forked for every
+effect and failure; a crash is a SIGKILL that it sends itself. The auditor judges what
+the servers hold, the operation is repeated as a client or the schedule would repeat it,
+a cleanup and a sweep follow, and the auditor judges again.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from unittest.mock import patch
+from uuid import UUID, uuid4
+
+import psycopg2
+import redis
+from qr_service import generation, sweep
+from qr_service.config import Settings
+from qr_service.edge.request import GenerateRequest, parse
+from qr_service.errors import QRError, StorageUnavailable, timestamp
+from qr_service.stores import cache, database, migrations
+from qr_service.stores.bulk import BulkStorage
+from qr_service.stores.database import connect_with_retries
+from qr_service.stores.storage import Storage
+from qr_service.telemetry import SafeError, logger
+
+from local.processes import LocalError, wait_until
+from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
+from proof.audit import Acknowledged, Entry, State, leftovers, violations
+from proof.effects import MIGRATIONS, Failure, Lose, installed
+from proof.histories import SETTINGS, TOMBSTONE_DAYS, Environment, text_of
+from proof.models import Row
+
+Answer = TypeVar("Answer")
+
+BUCKET = "proof"
+SLICE = "00"  # of all ids, so that one slice is all of the bucket
+TEXT, HOURS = "https://example.com/real", 1.0
+OWNER, KEY = "owner", "key"
+COLUMNS = ", ".join(
+    f"{field.name}::text" if field.name in ("id", "options", "answer") else field.name
+    for field in fields(Row)
+)
+INSERT = """
+    INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
+        created_at, expires_at, idempotency_key, request_digest, answer)
+    VALUES (%(id)s, %(owner)s, %(data)s, '{}', %(object_key)s, 'image/png',
+        %(created_at)s, %(expires_at)s, %(key)s, %(digest)s, %(answer)s)
+"""
+ERASE = """
+    UPDATE qr_codes SET erased_at = expires_at, owner = NULL, data = NULL,
+        options = NULL, object_key = NULL, content_type = NULL
+    WHERE id = %(id)s
+"""
+
+
+class Fatal:
+    """A boundary that fails at one of its effects, or at none."""
+
+    def __init__(self, at: int = -1, failure: Failure | None = None) -> None:
+        self.effects: list[str] = []
+        self.at = at
+        self.failure = failure
+
+    def cross(self, effect: str, do: Callable[[], Answer], lose: Lose) -> Answer:
+        """Do the effect, or fail at it."""
+        self.effects.append(effect)
+        if len(self.effects) - 1 != self.at:
+            return do()
+        if self.failure is Failure.CRASH_BEFORE:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.failure is not Failure.REFUSED:
+            do()
+        if self.failure is Failure.CRASH_AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise lose(False)
+
+
+class Clients:
+    """The clients that the service itself makes.
+
+    boto3 needs 0.1 s for its own: it is made once, and first used after the fork.
+    """
+
+    postgresql = staticmethod(database.connect)
+    valkey = staticmethod(cache._connect)  # noqa: SLF001
+    _http = staticmethod(Storage._connect)  # noqa: SLF001
+
+    def __init__(self, settings: Settings) -> None:
+        self._s3 = BulkStorage(settings)._client  # noqa: SLF001
+
+    def s3(self, _: BulkStorage) -> Any:
+        """Return the client of boto3."""
+        return self._s3
+
+    def http(self, storage: Storage, scheme: str, host: str) -> Any:
+        """Return a connection that Storage opens, and does not keep."""
+        raw = self._http(storage, scheme, host)
+        storage._connection = None  # noqa: SLF001
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The three servers, and the environment of the functions."""
+
+    postgresql: PostgreSQL
+    valkey: Valkey
+    s3: S3
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the functions."""
+        return Settings(
+            **{
+                **asdict(SETTINGS),
+                "database_url": self.postgresql.url(),
+                "redis_host": "127.0.0.1",
+                "redis_port": self.valkey.port,
+                "qr_bucket": BUCKET,
+                "s3_endpoint_url": self.s3.endpoint_url,
+                "aws_region": self.s3.region,
+            }
+        )
+
+    def admin(self) -> Any:
+        """Return a connection with all rights, which commits each statement."""
+        connection = psycopg2.connect(self.postgresql.url(ADMIN))
+        connection.autocommit = True
+        return connection
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Run the servers, with the schema and the bucket."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        started = Servers(
+            PostgreSQL(folder / "postgresql", durable=False),
+            Valkey(folder / "valkey"),
+            S3(folder / "s3"),
+        )
+        each: list[Server] = [started.postgresql, started.valkey, started.s3]
+        try:
+            for server in each:
+                server.start()
+            started.s3.create_bucket(BUCKET)
+            with closing(psycopg2.connect(started.postgresql.url(ADMIN))) as admin:
+                migrations.apply(admin, migrations.load(MIGRATIONS))
+            yield started
+        finally:
+            for server in each:
+                server.stop()
+
+
+class World:
+    """What the servers hold, from outside."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
+        self.settings = servers.settings
+        self.clients = Clients(self.settings)
+        self._admin = servers.admin()
+        self._s3 = servers.s3.client()
+        self._cache = redis.Redis(port=servers.valkey.port)
+
+    def query(self, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """Run a statement with all rights."""
+        with self._admin.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def clear(self) -> None:
+        """Empty all servers; take away what a migration made."""
+        self.query("TRUNCATE qr_codes")
+        self._cache.flushall()
+        for key in self._keys():
+            self._s3.delete_object(Bucket=BUCKET, Key=key)
+
+    def store(self, number: int, expires_at: datetime, *, keyed: bool = False) -> None:
+        """Store a code with its image, as generate does."""
+        qr_id = _id(number)
+        request = requested()
+        proof = generation.prove(request)
+        key = f"codes/{qr_id}.png"
+        self._s3.put_object(Bucket=BUCKET, Key=key, Body=proof.image.body)
+        answer = {"qr_id": qr_id, "expires_at": timestamp(expires_at)}
+        values = {
+            "id": qr_id,
+            "owner": OWNER,
+            "data": TEXT,
+            "object_key": key,
+            "created_at": expires_at - timedelta(hours=HOURS),
+            "expires_at": expires_at,
+            "key": KEY if keyed else None,
+            "digest": request.digest if keyed else None,
+            "answer": json.dumps(answer) if keyed else None,
+        }
+        self.query(INSERT, values)
+
+    def erase(self, number: int) -> None:
+        """Make a tombstone of a code, as the cleanup does."""
+        qr_id = _id(number)
+        self.query(ERASE, {"id": qr_id})
+        self._s3.delete_object(Bucket=BUCKET, Key=f"codes/{qr_id}.png")
+
+    def orphan(self) -> None:
+        """Store an image that no row names."""
+        key = f"codes/{_id(999)}.png"
+        self._s3.put_object(Bucket=BUCKET, Key=key, Body=b"orphan")
+
+    def state(self) -> State:
+        """Return what the servers hold, once no process is connected any more."""
+        sessions = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
+        if not wait_until(lambda: not self.query(sessions, ("qr-service",)), 10):
+            raise LocalError("PostgreSQL keeps the session of a process that ended.")
+        names = [field.name for field in fields(Row)]
+        rows = [
+            Row(**dict(zip(names, row, strict=True)))
+            for row in self.query(f"SELECT {COLUMNS} FROM qr_codes")  # noqa: S608
+        ]
+        return State(
+            now=datetime.now(UTC),
+            rows={row.id: row for row in rows},
+            objects=frozenset(self._keys()),
+            entries=dict(self._entries()),
+            read=self._read,
+        )
+
+    def _keys(self) -> list[str]:
+        answer = self._s3.list_objects_v2(Bucket=BUCKET)
+        return [found["Key"] for found in answer.get("Contents", [])]
+
+    def _read(self, key: str) -> str:
+        return text_of(self._s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+
+    def _entries(self) -> Iterator[tuple[str, Entry]]:
+        for name in self._cache.scan_iter("qr:*"):
+            value: Any = self._cache.get(name)
+            forget_at: Any = self._cache.expiretime(name)
+            if value:
+                kept = json.loads(value)
+                yield (
+                    name.decode().removeprefix("qr:"),
+                    Entry(
+                        datetime.fromtimestamp(kept["expires_at"], UTC),
+                        kept["object_key"],
+                        datetime.fromtimestamp(forget_at, UTC),
+                    ),
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """An operation in a situation: what is there before, and what is done."""
+
+    operation: str
+    title: str
+    prepare: Callable[[World], None]
+    act: Callable[[World, Environment], dict[str, Any] | None]
+
+
+def _id(number: int) -> str:
+    return f"{SLICE}000000-0000-4000-8000-{number:012}"
+
+
+def requested() -> GenerateRequest:
+    """Return the request that is made."""
+    body = json.dumps({"data": TEXT, "expiration_hours": HOURS})
+    return parse(body.encode(), SETTINGS)
+
+
+def _generate(key: str | None) -> Callable[[World, Environment], dict[str, Any]]:
+    def act(_: World, environment: Environment) -> dict[str, Any]:
+        return environment.generator.generate(requested(), OWNER, key).body
+
+    return act
+
+
+def _generate_late(_: World, environment: Environment) -> dict[str, Any]:
+    """Generate while another request takes the key: at first there is no answer."""
+    table = environment.table
+    real, looked = table.find_answer, iter([True])
+
+    def find_answer(owner: str, key: str | None) -> Any:
+        return None if next(looked, False) else real(owner, key)
+
+    with patch.object(table, "find_answer", find_answer):
+        return environment.generator.generate(requested(), OWNER, KEY).body
+
+
+def _retrieve(_: World, environment: Environment) -> None:
+    environment.retriever.health()
+    environment.retriever.retrieve(_id(1))
+
+
+def _clean_up(_: World, environment: Environment) -> None:
+    environment.cleaner.clean_up(lambda: 3600.0)
+    environment.sweeper.sweep([SLICE], lambda: True)
+
+
+def _clean_up_without_s3(_: World, environment: Environment) -> None:
+    """Clean up while S3 answers nothing, so that the transaction is rolled back."""
+    with (
+        patch.object(BulkStorage, "delete", side_effect=StorageUnavailable),
+        patch.object(environment.cleaner.table.database, "_used_at", 0.0),
+    ):
+        environment.cleaner.clean_up(lambda: 3600.0)
+
+
+def _migrate(world: World, _: Environment) -> None:
+    settings = Settings(
+        **{
+            **asdict(world.settings),
+            "database_url": world.servers.postgresql.url(ADMIN).replace(
+                "/qrcodes", "/migrated"
+            ),
+        }
+    )
+    with closing(connect_with_retries(settings, lambda: 60.0)) as connection:
+        migrations.apply(connection, migrations.load(MIGRATIONS))
+
+
+def _nothing(_: World) -> None:
+    pass
+
+
+def _soon() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(hours=HOURS)
+
+
+def _expired(world: World) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    for number, age in enumerate((1, 2, 3, 5)):
+        world.store(10 + number, now - timedelta(days=age))
+    world.erase(13)
+    world.store(1, _soon())
+    world.orphan()
+
+
+def _new_database(world: World) -> None:
+    world.query("DROP DATABASE IF EXISTS migrated WITH (FORCE)")
+    world.query("CREATE DATABASE migrated")
+
+
+SCENARIOS = (
+    Scenario("generate", "a code", _nothing, _generate(None)),
+    Scenario("generate", "a code with a key", _nothing, _generate(KEY)),
+    Scenario(
+        "generate",
+        "a replay",
+        lambda world: world.store(1, _soon(), keyed=True),
+        _generate(KEY),
+    ),
+    Scenario(
+        "generate",
+        "a key of an expired code",
+        lambda world: world.store(1, _soon() - timedelta(hours=2 * HOURS), keyed=True),
+        _generate(KEY),
+    ),
+    Scenario(
+        "generate",
+        "a key that another request takes",
+        lambda world: world.store(1, _soon(), keyed=True),
+        _generate_late,
+    ),
+    Scenario("retrieve", "a code", lambda world: world.store(1, _soon()), _retrieve),
+    Scenario("cleanup", "expired codes, an orphan", _expired, _clean_up),
+    Scenario("cleanup", "without S3", _expired, _clean_up_without_s3),
+    Scenario("migrate", "a new database", _new_database, _migrate),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a process: its effects, and what it answered, if it did."""
+
+    effects: list[str]
+    answer: dict[str, Any] | None
+    error: str | None
+    killed: bool
+
+
+def in_a_process(world: World, scenario: Scenario, boundary: Fatal) -> Outcome:
+    """Run a scenario in a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        result: dict[str, Any] = {"answer": None, "error": None}
+        try:
+            logger.setLevel("CRITICAL")
+            with (
+                installed(boundary, world.clients),
+                patch.object(generation, "uuid4", _uuid4),
+                patch.object(sweep, "GRACE", timedelta(seconds=-5)),
+            ):
+                environment = Environment(world.settings)
+                result["answer"] = scenario.act(world, environment)
+        except (QRError, SafeError, psycopg2.Error, TimeoutError) as error:
+            result["error"] = repr(error)
+        except BaseException as error:  # noqa: BLE001  the parent reports it
+            result["unexpected"] = repr(error)
+        result["effects"] = boundary.effects
+        os.write(writer, json.dumps(result).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not text:
+        return Outcome([], None, None, os.WIFSIGNALED(status))
+    result = json.loads(text)
+    if "unexpected" in result:
+        raise AssertionError(result["unexpected"])
+    return Outcome(result["effects"], result["answer"], result["error"], False)
+
+
+def _uuid4() -> UUID:
+    return UUID(int=uuid4().int & (1 << 120) - 1)
+
+
+def boundaries(
+    world: World, scenarios: Iterable[Scenario] = SCENARIOS
+) -> Iterator[tuple[Scenario, int, str, Failure]]:
+    """Yield every effect of the scenarios, with every failure."""
+    for scenario in scenarios:
+        world.clear()
+        scenario.prepare(world)
+        outcome = in_a_process(world, scenario, Fatal())
+        if outcome.error and scenario.title != "without S3":
+            raise AssertionError(f"{scenario.title}: {outcome.error}")
+        for at, effect in enumerate(outcome.effects):
+            for failure in Failure:
+                yield scenario, at, effect, failure
+
+
+def judge(world: World, scenario: Scenario, at: int, failure: Failure) -> list[str]:
+    """Let a scenario fail at a boundary, and recover; return what was broken."""
+    world.clear()
+    scenario.prepare(world)
+    acknowledged: list[Acknowledged] = []
+    found = []
+    crash = failure in (Failure.CRASH_BEFORE, Failure.CRASH_AFTER)
+    for boundary in (Fatal(at, failure), Fatal()):
+        outcome = in_a_process(world, scenario, boundary)
+        if outcome.killed != (crash and boundary.failure is failure):
+            found.append("the process was not killed where it should be")
+        if outcome.answer:
+            acknowledged.append(_acknowledged(scenario, outcome.answer))
+        refused = outcome.error and scenario.title != "without S3"
+        if boundary.failure is None and refused:
+            found.append(f"it did not recover: {outcome.error}")
+        attempts = {(OWNER, TEXT): 2 + len(world.query("SELECT 1 FROM qr_codes"))}
+        found += _audit(world, acknowledged, attempts)
+    if scenario.operation == "migrate":
+        return found + _unmigrated(world)
+    clean = next(s for s in SCENARIOS if s.act is _clean_up)
+    outcome = in_a_process(world, clean, Fatal())
+    if outcome.error:
+        found.append(f"the cleanup failed: {outcome.error}")
+    state = world.state()
+    return [*found, *_audit(world, acknowledged, {}), *leftovers(state)]
+
+
+def _audit(
+    world: World,
+    acknowledged: list[Acknowledged],
+    attempts: Mapping[tuple[str, str], int],
+) -> Iterator[str]:
+    days = timedelta(days=TOMBSTONE_DAYS)
+    return violations(world.state(), acknowledged, attempts, days)
+
+
+def _acknowledged(scenario: Scenario, answer: dict[str, Any]) -> Acknowledged:
+    return Acknowledged(
+        OWNER,
+        None if scenario.title == "a code" else KEY,
+        requested().digest,
+        answer,
+        datetime.fromisoformat(answer["expires_at"]),
+        timedelta(hours=HOURS),
+    )
+
+
+def _unmigrated(world: World) -> list[str]:
+    url = world.servers.postgresql.url(ADMIN).replace("/qrcodes", "/migrated")
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT version FROM schema_migrations ORDER BY version")
+        versions = [version for (version,) in cursor.fetchall()]
+    wanted = [migration.version for migration in migrations.load(MIGRATIONS)]
+    return [] if versions == wanted else [f"migrations are {versions}"]
+
+
+def prove(show: Callable[[str], None]) -> tuple[set[tuple[str, str, str]], list[str]]:
+    """Judge every boundary; return those met, and the broken promises.
+
+    A boundary is an operation, an effect of it and a way to fail there.
+    """
+    met: set[tuple[str, str, str]] = set()
+    found: list[str] = []
+    with servers() as started:
+        os.environ["AWS_ACCESS_KEY_ID"] = started.s3.access_key
+        os.environ["AWS_SECRET_ACCESS_KEY"] = started.s3.secret_key
+        world = World(started)
+        every = list(boundaries(world))
+        for number, (scenario, at, effect, failure) in enumerate(every, 1):
+            met.add((scenario.operation, effect, failure))
+            case = f"{scenario.operation}, {scenario.title}: {effect}: {failure}"
+            found += [f"{case}: {what}" for what in judge(world, scenario, at, failure)]
+            if number % 50 == 0 or number == len(every):
+                show(f"{number} of {len(every)} failures with real servers")
+    return met, found

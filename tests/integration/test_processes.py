@@ -1,0 +1,63 @@
+"""Failures on real servers: the processes are killed where they should be."""
+
+import os
+
+import pytest
+from qr_service.generation import CodeGenerator
+
+from proof import processes
+from proof.effects import Failure
+from proof.processes import SCENARIOS, World, boundaries, judge
+
+
+@pytest.fixture(scope="module")
+def world():
+    kept = dict(os.environ)
+    with processes.servers() as started:
+        os.environ["AWS_ACCESS_KEY_ID"] = started.s3.access_key
+        os.environ["AWS_SECRET_ACCESS_KEY"] = started.s3.secret_key
+        yield World(started)
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+def scenario(title):
+    return next(one for one in SCENARIOS if one.title == title)
+
+
+def effects_of(world, title):
+    return [
+        (at, effect)
+        for one, at, effect, failure in boundaries(world, [scenario(title)])
+        if failure is Failure.LOST
+    ]
+
+
+@pytest.mark.parametrize("title", ["a code with a key", "expired codes, an orphan"])
+def test_a_killed_process_loses_nothing(world, title):
+    found = [
+        (effect, broken)
+        for at, effect in effects_of(world, title)
+        for broken in judge(world, scenario(title), at, Failure.CRASH_AFTER)
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_a_broken_promise_is_found(world, monkeypatch, failure):
+    def row_first(generator, record, image):
+        stored = generator.table.insert(record)
+        generator.storage.put(record.code.object_key, image.body, image.content_type)
+        return stored
+
+    monkeypatch.setattr(CodeGenerator, "_store", row_first)
+    (put,) = [at for at, effect in effects_of(world, "a code") if effect == "s3 PUT"]
+    found = judge(world, scenario("a code"), put, failure)
+    lost = failure is Failure.CRASH_BEFORE  # a PUT is sent again
+    assert any("has no object" in broken for broken in found) is lost
+
+
+def test_an_error_of_the_proof_itself_is_not_an_outcome(world, monkeypatch):
+    monkeypatch.setattr(CodeGenerator, "_store", lambda *_: 1 / 0)
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        effects_of(world, "a code")
