@@ -8,8 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from psycopg2.extensions import parse_dsn
@@ -17,7 +16,7 @@ from psycopg2.extensions import parse_dsn
 from local.processes import LocalError, free_port
 from local.project import ROOT
 from local.servers import postgresql_programs
-from local.stack import API, Busy, Stack, holding, recorded
+from local.stack import API, Stack, any_stack, holding, recorded
 from local.supervisor import say, supervise
 
 DATA = '{"data":"https://example.com","expiration_hours":24}'
@@ -56,31 +55,6 @@ def run(state: Path, port: int, api: type[API] = API) -> None:
                 # The kernel ends the children together with us.
                 signal.signal(number, lambda *_: os._exit(130))
             stack.stop()
-
-
-@contextmanager
-def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
-    """Yield the folder's running stack, or start its stores for the block."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with holding(state):
-                stack = Stack(state)
-                try:
-                    stack.prepare()
-                    stack.start_stores()
-                    yield stack
-                finally:
-                    stack.stop()
-                return
-        except Busy:
-            # `run` serves or is starting, or another command will end soon.
-            if recorded(state).get("url"):
-                yield Stack(state)
-                return
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def invoke(state: Path, function: str, event: str) -> None:

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -208,6 +209,31 @@ def holding(state: Path) -> Iterator[None]:
             launcher = entries.get("launcher", "another")
             raise Busy(f"Process {launcher} {does} already, from {state}.") from None
         yield
+
+
+@contextmanager
+def any_stack(state: Path, seconds: float = 120) -> Iterator[Stack]:
+    """Yield the folder's running stack, or start its stores for the block."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with holding(state):
+                stack = Stack(state)
+                try:
+                    stack.prepare()
+                    stack.start_stores()
+                    yield stack
+                finally:
+                    stack.stop()
+                return
+        except Busy:
+            # `run` serves or is starting, or another command will end soon.
+            if recorded(state).get("url"):
+                yield Stack(state)
+                return
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def recorded(state: Path) -> dict[str, Any]:

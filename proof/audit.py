@@ -4,14 +4,21 @@ It takes plain data, so it judges the models, the real servers and the state of 
 run` alike.
 """
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from io import BytesIO
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
+import zxingcpp
+from PIL import Image as Raster
 from qr_service.codes import LEAST_LIFE
+from qr_service.engine import svg
 from qr_service.errors import timestamp
 from qr_service.stores.cache import EXPIRED_SECONDS
 
@@ -31,14 +38,14 @@ class Entry:
 class State:
     """What the stores hold at `now`; rows and entries by id.
 
-    `read` returns the text of the image with this object key.
+    `read` returns the image with this object key.
     """
 
     now: datetime
     rows: Mapping[str, Row]
     objects: frozenset[str]
     entries: Mapping[str, Entry]
-    read: Callable[[str], str]
+    read: Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +94,45 @@ def leftovers(state: State) -> Iterator[str]:
             yield f"{row.id} has expired and is not erased"
 
 
+@lru_cache(64)
+def text_of(body: bytes) -> str:
+    """Return the text that zxing-cpp reads in an image, PNG or SVG; "" if none."""
+    if body.startswith(b"<svg"):
+        picture = svg.rasterise(body, 8)
+    else:
+        raster = Raster.open(BytesIO(body)).convert("RGBA")
+        paper = Raster.new("RGBA", raster.size, "white")
+        picture = Raster.alpha_composite(paper, raster)
+    found = zxingcpp.read_barcode(picture.convert("L"))
+    return found.text if found else ""
+
+
 def _of_rows(state: State, attempts: Mapping[tuple[str, str], int]) -> Iterator[str]:
-    made: dict[tuple[str, str], int] = {}
+    made: Counter[tuple[str, str]] = Counter()
     with_object = {PurePosixPath(key).stem for key in state.objects}
     for row in state.rows.values():
-        if row.erased_at is not None:
-            if row.id in with_object:
-                yield f"{row.id} is erased, and its object is there"
-            if row.erased_at < row.expires_at:
-                yield f"{row.id} was erased before its end"
+        if row.erased_at is None:
+            made[str(row.owner), str(row.data)] += 1
+            yield from _of_code(state, row)
             continue
-        request = (str(row.owner), str(row.data))
-        made[request] = made.get(request, 0) + 1
-        if row.expires_at <= state.now:
-            continue  # its object may be gone already
-        if row.object_key not in state.objects:
-            yield f"{row.id} has no object"
-        elif state.read(row.object_key) != row.data:
-            yield f"{row.id} has an image of another text"
+        if row.id in with_object:
+            yield f"{row.id} is erased, and its object is there"
+        if row.erased_at < row.expires_at:
+            yield f"{row.id} was erased before its end"
     for request, count in made.items():
         if count > attempts.get(request, count):
             yield f"{request[0]} has {count} codes of fewer requests"
+
+
+def _of_code(state: State, row: Row) -> Iterator[str]:
+    if row.answer is not None and json.loads(row.answer)["qr_id"] != row.id:
+        yield f"{row.id} keeps the answer about another code"
+    if row.expires_at <= state.now:
+        return  # its object may be gone already
+    if row.object_key not in state.objects:
+        yield f"{row.id} has no object"
+    elif text_of(state.read(row.object_key)) != row.data:
+        yield f"{row.id} has an image of another text"
 
 
 def _of_entries(state: State) -> Iterator[str]:

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from io import BytesIO
 from random import Random
 from typing import Any, TypeVar, cast
 from unittest.mock import patch
@@ -21,9 +20,7 @@ from uuid import UUID
 
 import psycopg2
 import time_machine
-import zxingcpp
 from greenlet import getcurrent, greenlet
-from PIL import Image as Raster
 from qr_service import generation
 from qr_service.cleanup import Cleaner
 from qr_service.codes import LEAST_LIFE
@@ -457,7 +454,7 @@ class History:
             rows=self.database.rows,
             objects=frozenset(self.s3.objects),
             entries=dict(self._entries()),
-            read=lambda key: text_of(self.s3.objects[key].body),
+            read=lambda key: self.s3.objects[key].body,
         )
 
     def _entries(self) -> Iterator[tuple[str, Entry]]:
@@ -484,13 +481,6 @@ def _parsed(text: str, hours: float) -> GenerateRequest:
 @cache
 def _proven(text: str) -> Proof:
     return prove(_parsed(text, 1))
-
-
-@cache
-def text_of(body: bytes) -> str:
-    """Return the text of a PNG, read by zxing-cpp; "" if there is none."""
-    found = zxingcpp.read_barcode(Raster.open(BytesIO(body)).convert("L"))
-    return found.text if found else ""
 
 
 @contextmanager

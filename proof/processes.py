@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,10 +33,10 @@ from qr_service.telemetry import SafeError, logger
 
 from local.processes import LocalError, wait_until
 from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
-from proof.audit import Acknowledged, Entry, State, leftovers, violations
+from proof.audit import Acknowledged, State, leftovers, violations
 from proof.effects import MIGRATIONS, Failure, Lose, installed
-from proof.histories import SETTINGS, TOMBSTONE_DAYS, Environment, text_of
-from proof.models import Row
+from proof.histories import SETTINGS, TOMBSTONE_DAYS, Environment
+from proof.stores import Stores
 
 Answer = TypeVar("Answer")
 
@@ -44,10 +44,6 @@ BUCKET = "proof"
 SLICE = "00"  # of all ids, so that one slice is all of the bucket
 TEXT, HOURS = "https://example.com/real", 1.0
 OWNER, KEY = "owner", "key"
-COLUMNS = ", ".join(
-    f"{field.name}::text" if field.name in ("id", "options", "answer") else field.name
-    for field in fields(Row)
-)
 INSERT = """
     INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
         created_at, expires_at, idempotency_key, request_digest, answer)
@@ -160,29 +156,22 @@ def servers() -> Iterator[Servers]:
                 server.stop()
 
 
-class World:
+class World(Stores):
     """What the servers hold, from outside."""
 
     def __init__(self, servers: Servers) -> None:
         self.servers = servers
         self.settings = servers.settings
         self.clients = Clients(self.settings)
-        self._admin = servers.admin()
-        self._s3 = servers.s3.client()
-        self._cache = redis.Redis(port=servers.valkey.port)
-
-    def query(self, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """Run a statement with all rights."""
-        with self._admin.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+        valkey = redis.Redis(port=servers.valkey.port)
+        super().__init__(servers.admin(), valkey, servers.s3.client(), BUCKET)
 
     def clear(self) -> None:
-        """Empty all servers; take away what a migration made."""
+        """Empty all servers."""
         self.query("TRUNCATE qr_codes")
-        self._cache.flushall()
-        for key in self._keys():
-            self._s3.delete_object(Bucket=BUCKET, Key=key)
+        self.valkey.flushall()
+        for key in self.keys():
+            self.s3.delete_object(Bucket=BUCKET, Key=key)
 
     def store(self, number: int, expires_at: datetime, *, keyed: bool = False) -> None:
         """Store a code with its image, as generate does."""
@@ -190,7 +179,7 @@ class World:
         request = requested()
         proof = generation.prove(request)
         key = f"codes/{qr_id}.png"
-        self._s3.put_object(Bucket=BUCKET, Key=key, Body=proof.image.body)
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=proof.image.body)
         answer = {"qr_id": qr_id, "expires_at": timestamp(expires_at)}
         values = {
             "id": qr_id,
@@ -209,52 +198,19 @@ class World:
         """Make a tombstone of a code, as the cleanup does."""
         qr_id = _id(number)
         self.query(ERASE, {"id": qr_id})
-        self._s3.delete_object(Bucket=BUCKET, Key=f"codes/{qr_id}.png")
+        self.s3.delete_object(Bucket=BUCKET, Key=f"codes/{qr_id}.png")
 
     def orphan(self) -> None:
         """Store an image that no row names."""
         key = f"codes/{_id(999)}.png"
-        self._s3.put_object(Bucket=BUCKET, Key=key, Body=b"orphan")
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=b"orphan")
 
     def state(self) -> State:
         """Return what the servers hold, once no process is connected any more."""
         sessions = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
         if not wait_until(lambda: not self.query(sessions, ("qr-service",)), 10):
             raise LocalError("PostgreSQL keeps the session of a process that ended.")
-        names = [field.name for field in fields(Row)]
-        rows = [
-            Row(**dict(zip(names, row, strict=True)))
-            for row in self.query(f"SELECT {COLUMNS} FROM qr_codes")  # noqa: S608
-        ]
-        return State(
-            now=datetime.now(UTC),
-            rows={row.id: row for row in rows},
-            objects=frozenset(self._keys()),
-            entries=dict(self._entries()),
-            read=self._read,
-        )
-
-    def _keys(self) -> list[str]:
-        answer = self._s3.list_objects_v2(Bucket=BUCKET)
-        return [found["Key"] for found in answer.get("Contents", [])]
-
-    def _read(self, key: str) -> str:
-        return text_of(self._s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-
-    def _entries(self) -> Iterator[tuple[str, Entry]]:
-        for name in self._cache.scan_iter("qr:*"):
-            value: Any = self._cache.get(name)
-            forget_at: Any = self._cache.expiretime(name)
-            if value:
-                kept = json.loads(value)
-                yield (
-                    name.decode().removeprefix("qr:"),
-                    Entry(
-                        datetime.fromtimestamp(kept["expires_at"], UTC),
-                        kept["object_key"],
-                        datetime.fromtimestamp(forget_at, UTC),
-                    ),
-                )
+        return super().state()
 
 
 @dataclass(frozen=True, slots=True)

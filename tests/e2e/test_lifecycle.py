@@ -4,11 +4,16 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
+from contextlib import closing
 
 import pytest
 
 from local import http
 from local.processes import alive, wait_until
+from local.project import ROOT
+from proof.stores import Stores
 from tests.support.launcher import Launcher
 
 ALL_SERVERS = ["PostgreSQL", "Valkey", "S3", "API"]
@@ -119,6 +124,36 @@ def test_commands_start_the_servers_they_need_and_stop_them(running):
     assert not any("pid" in running.recorded[name] for name in ALL_SERVERS)
     running.start()
     assert get(f"{running.url}/retrieve/{code}")[0] == 200
+
+
+def audit(running):
+    """Return exit status and output of `make audit`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "proof.stores", "--state", str(running.state)],
+        cwd=ROOT,
+        env=running.environment() | {"PYTHONPATH": f"{ROOT}/layers/common"},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_the_audit_finds_a_code_whose_image_is_gone(running):
+    code = create_code(running.url)
+    status, output = audit(running)
+    assert (status, output.splitlines()[-1]) == (0, "0 violations")
+    with closing(
+        Stores.of(json.loads((running.state / "env.json").read_text()))
+    ) as stores:
+        stores.s3.delete_object(Bucket=stores.bucket, Key=f"codes/{code}.png")
+    broken = f"  {code} has no object\n1 violations\n"
+    status, output = audit(running)
+    assert (status, output.endswith(broken)) == (1, True)
+    assert running.end(signal.SIGINT) == 0
+    status, output = audit(running)
+    assert (status, output.endswith(broken)) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """The auditor: each broken promise, in the smallest state that has it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from qr_service.engine.images import render
+from qr_service.engine.style import SHAPES, Gradient, Style
+from qr_service.engine.symbol import encode
 
-from proof.audit import Acknowledged, Entry, State, leftovers, violations
+from proof.audit import Acknowledged, Entry, State, leftovers, text_of, violations
 from proof.models import Row
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -23,7 +27,7 @@ ROW = Row(
     expires_at=NOW + HOUR,
     idempotency_key="key",
     request_digest=b"digest",
-    answer="{}",
+    answer=json.dumps({"qr_id": ID}),
 )
 TOMBSTONE = replace(
     ROW,
@@ -33,7 +37,9 @@ TOMBSTONE = replace(
     expires_at=NOW - HOUR,
     erased_at=NOW - HOUR / 2,
 )
-STATE = State(NOW, {ID: ROW}, frozenset([ROW.object_key]), {}, lambda _: "text")
+BLANK = b"<svg viewBox='0 0 21 21'/>".replace(b"'", b'"')
+IMAGE = render(encode("text"), Style()).body
+STATE = State(NOW, {ID: ROW}, frozenset([ROW.object_key]), {}, lambda _: IMAGE)
 ANSWER = Acknowledged(
     "owner",
     "key",
@@ -48,7 +54,10 @@ SECOND = replace(
     answer={"qr_id": OTHER, "expires_at": "2030-01-01T13:30:00Z"},
     expires_at=NOW + 1.5 * HOUR,
 )
-TWO_ROWS = {ID: ROW, OTHER: replace(ROW, id=OTHER, expires_at=SECOND.expires_at)}
+SECOND_ROW = replace(
+    ROW, id=OTHER, expires_at=SECOND.expires_at, answer=json.dumps({"qr_id": OTHER})
+)
+TWO_ROWS = {ID: ROW, OTHER: SECOND_ROW}
 
 
 def found(state, *answers, attempts=None):
@@ -65,7 +74,15 @@ def test_a_state_that_keeps_all_promises():
     ("change", "words"),
     [
         ({"objects": frozenset()}, "has no object"),
-        ({"read": lambda _: "other"}, "has an image of another text"),
+        (
+            {"read": lambda _: render(encode("other"), Style()).body},
+            "has an image of another text",
+        ),
+        ({"read": lambda _: BLANK}, "has an image of another text"),
+        (
+            {"rows": {ID: replace(ROW, answer=json.dumps({"qr_id": OTHER}))}},
+            "answer about another code",
+        ),
         ({"rows": {ID: TOMBSTONE}}, "is erased, and its object is there"),
         (
             {
@@ -136,3 +153,18 @@ def test_leftovers_of_cleanup_and_sweep():
         "codes/other.png has no row",
         f"{ID} has expired and is not erased",
     ]
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        Style(module_size=1),
+        Style(format="svg"),
+        Style(light="transparent"),
+        Style(format="svg", shape="circle", gradient=Gradient("radial", "#7a0026")),
+        *(Style(shape=shape, module_size=16) for shape in SHAPES),
+    ],
+)
+def test_every_style_is_read(style):
+    text = "https://example.com/é"
+    assert text_of(render(encode(text), style).body) == text

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from qr_service import generation
 
 from proof import effects, histories
+from proof.audit import text_of
 from proof.effects import STATEMENTS, Failure
 from proof.histories import run
 
@@ -70,6 +71,6 @@ def _row_first(generator, record, image):
 
 def test_the_auditor_reads_the_images():
     body = histories._proven(histories.TEXTS[0]).image.body
-    assert histories.text_of(body) == histories.TEXTS[0]
+    assert text_of(body) == histories.TEXTS[0]
     history = run(Random(0))
     assert not history.found
