@@ -140,7 +140,7 @@ def test_the_cache_drops_a_lost_code_when_it_expires(
     assert abs(dropped_at - expires_at.timestamp()) < 60
 
 
-def test_the_image_of_a_lost_code_is_left_to_the_lifecycle_rule(
+def test_the_image_of_a_lost_code_is_left_to_the_sweep(
     functions, database, bucket, backup
 ):
     restore = backup()
@@ -186,6 +186,62 @@ def statements(heading):
     """Return the SQL below a heading of docs/operations.md."""
     section = read("docs/operations.md").split(f"\n### {heading}\n")[1]
     return re.findall(r"```sql\n(.*?)```", re.split(r"\n##+ ", section)[0], re.DOTALL)
+
+
+def test_the_steps_after_a_restore(functions, database, bucket, servers, backup):
+    """Codes whose end was moved come back; those that are gone are listed and ended."""
+    living, moved, ended, no_image, purged = (
+        create(functions).body["qr_id"] for _ in range(5)
+    )
+    for qr_id in (moved, ended, purged):
+        age(database, servers, qr_id, HOUR_AGO, cached=False)
+    moment = HOUR_AGO - timedelta(minutes=1)
+    database("UPDATE qr_codes SET created_at = %s - interval '1 hour'", moment)
+    # One had ended before the moment, and was not erased yet.
+    database(
+        "UPDATE qr_codes SET expires_at = %s - interval '1 second' WHERE id = %s",
+        *(moment, purged),
+    )
+    restore = backup()
+    # Since then the end of one was moved; a cleanup ran; an image was deleted by hand.
+    database(
+        "UPDATE qr_codes SET expires_at = now() + interval '1 day' WHERE id = %s", moved
+    )
+    assert functions.clean_up()["erased"] == 2
+    bucket.delete(f"codes/{no_image}.png")
+    restore()
+    created = create(functions).body["qr_id"]
+    listed = bucket.keys() - {f"codes/{created}.png"}
+
+    seven_days, report, end = statements("Restoring the database")
+    run(database, seven_days, moment)
+    database("CREATE TABLE listed_keys (object_key text PRIMARY KEY)")
+    for key in listed:
+        database("INSERT INTO listed_keys VALUES (%s)", key)
+    found = run(database, report, moment)
+    assert {qr_id for qr_id, _, _ in found} == {ended, no_image}
+    run(database, end, moment)
+    assert functions.clean_up()["erased"] == 3
+    clear_cache(servers)
+
+    for qr_id in (living, moved, created):
+        reply = get_retrieve(functions.retrieve, qr_id)
+        assert (reply.status, image_status(reply)) == (200, 200)
+    for qr_id in (ended, no_image, purged):
+        assert get_retrieve(functions.retrieve, qr_id).status == 410
+    ((left,),) = database(
+        "SELECT expires_at - now() FROM qr_codes WHERE id = %s", moved
+    )
+    assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
+    assert database("SELECT to_regclass('listed_keys')") == [(None,)]
+
+
+def run(database, text, moment):
+    """Run the statements of a block, as psql would; return the last one's rows."""
+    for statement in filter(str.strip, text.split(";")):
+        literal = f"'{moment.isoformat()}'"
+        rows = database(statement.replace(":'moment'", literal))
+    return rows
 
 
 def test_missing_rows_are_copied_from_a_restored_instance(

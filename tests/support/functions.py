@@ -108,6 +108,9 @@ class Bucket:
     def put(self, key):
         self.client.put_object(Bucket=BUCKET, Key=key, Body=b"png")
 
+    def delete(self, key):
+        self.client.delete_object(Bucket=BUCKET, Key=key)
+
     def empty(self):
         for key in self.keys():
-            self.client.delete_object(Bucket=BUCKET, Key=key)
+            self.delete(key)
