@@ -69,8 +69,9 @@ rehearse-faults: ## Show that the rehearsal fails for what would fail on AWS
 	@ENVIRONMENTS=lambda $(IN_VENV) python -m pytest tests/rehearsal \
 	  --numprocesses 3 --dist worksteal
 
-bench: ## Compare speed, sizes, imports (QUICK=1; SAVE=1: write to docs/; AGAINST=COMMIT)
+bench: ## Compare speed, sizes (QUICK=1; ONLY=sweep; SAVE=1: to docs/; AGAINST=COMMIT)
 	@ENVIRONMENTS=bench $(IN_VENV) sh benchmarks/run.sh \
+	  $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(QUICK),--quick) $(if $(SAVE),--output docs) \
 	  $(if $(AGAINST),--against $(AGAINST))
 

@@ -14,8 +14,9 @@ from benchmarks.libraries import LIBRARIES
 from benchmarks.measure import Row, missed
 from benchmarks.processes import measure_against, measure_processes
 from benchmarks.stores import measure_requests
+from benchmarks.sweep import measure_sweep
 
-PARTS = ("engine", "processes", "requests", "imports", "cleanup")
+PARTS = ("engine", "processes", "requests", "imports", "cleanup", "sweep")
 
 
 def main() -> int:
@@ -91,6 +92,9 @@ def _measure(parts: list[str], *, quick: bool) -> Iterator[Row]:
     if "cleanup" in parts:
         report.progress("cleanup, with PostgreSQL and S3")
         yield from measure_cleanup([10_000] if quick else [10_000, 100_000])
+    if "sweep" in parts:
+        report.progress("sweep, killed, interrupted and over an empty table")
+        yield from measure_sweep(20_000 if quick else 1_000_000)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ environment; its last line of output holds the figures as JSON.
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ from qr_service.stores.database import Database
 from qr_service.stores.table import CodeTable
 
 from benchmarks.instant_s3 import instant_s3
-from benchmarks.measure import OURS, Budget, Row
+from benchmarks.measure import OURS, Budget, Row, peak
 from benchmarks.stores import stores
 
 WARM_UP = 2_000  # two batches
@@ -131,7 +130,7 @@ def main(counts: Iterable[int]) -> Iterator[dict[str, float]]:
             cursor.execute(INSERT, (done, done + count - 1))
             cursor.execute("VACUUM ANALYZE qr_codes")
             done += count
-            waited, peak, start = deletion.seconds, _peak(), time.monotonic()
+            waited, before, start = deletion.seconds, peak(), time.monotonic()
             report = cleaner.clean_up(lambda: 3600.0)
             milliseconds = 1000 * (time.monotonic() - start)
             if report.erased != count:
@@ -140,13 +139,8 @@ def main(counts: Iterable[int]) -> Iterator[dict[str, float]]:
                 "codes": count,
                 "milliseconds": 1000 * milliseconds / count,
                 "deletion": 1e6 * (deletion.seconds - waited) / count,
-                "growth": _peak() - peak,
+                "growth": peak() - before,
             }
-
-
-def _peak() -> int:
-    """Return the peak memory of this process, in bytes."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ called wall time: on a shared machine it varies less than the clock. Contenders 
 turns, so other load on the machine affects all of them.
 """
 
+import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -114,3 +115,8 @@ def _seconds(call: Callable[[], object], times: int) -> float:
     for _ in range(times):
         call()
     return time.process_time() - start
+
+
+def peak() -> int:
+    """Return the peak memory of this process so far, in bytes."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -68,8 +68,8 @@ def write_page(rows: Iterable[Row], path: Path, packages: Mapping[str, str]) -> 
     behind = []
     for row in compared:
         best = min(row.values, key=row.values.__getitem__)
-        # The cleanup is compared with parts of itself.
-        if best != OURS and not row.topic.startswith("cleanup"):
+        # Cleanup and sweep are compared with parts of themselves.
+        if best != OURS and not row.topic.startswith(("cleanup", "sweep")):
             share = row.values[best] / row.values[OURS]
             behind.append(
                 f"- {row.topic}, {row.subject}: {best} has {share:.2f} of ours"

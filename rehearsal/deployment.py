@@ -125,7 +125,11 @@ class Deployment:
             "Rollout": "Canary10Percent10Minutes",
             **parameters,
         }
-        command = ["deploy", "--template-file", str(self.build / "template.yaml")]
+        self.deploy_template(self.build / "template.yaml", **given)
+
+    def deploy_template(self, template: Path, **parameters: str | int) -> None:
+        """Create or update the stack from a template that is built."""
+        command = ["deploy", "--template-file", str(template)]
         command += ["--config-file", str(ROOT / "samconfig.toml")]
         command += [
             "--config-env",
@@ -135,7 +139,9 @@ class Deployment:
         ]
         command += [*self.options(), "--parameter-overrides"]
         try:
-            self.sam(*command, *(f"{name}='{value}'" for name, value in given.items()))
+            self.sam(
+                *command, *(f"{name}='{value}'" for name, value in parameters.items())
+            )
         except LocalError as error:
             raise LocalError(f"{self.failures()}\n\n{error}") from None
         self.__dict__.pop("stack", None)

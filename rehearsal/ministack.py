@@ -299,6 +299,25 @@ def create_api(logical_id: str, properties: Properties, stack: str) -> Created:
     return api_id, attributes
 
 
+_update_api = HANDLERS["AWS::ApiGateway::RestApi"]["update"]
+
+
+def update_api(
+    name: str, old: Properties, new: Properties, stack: str, logical_id: str
+) -> Created:
+    """Import a changed body into the API, which keeps its id, as on AWS."""
+    if new["Body"] == old["Body"]:
+        updated: Created = _update_api(name, old, new, stack, logical_id)
+        return updated
+    imported, _ = create_api(logical_id, new, stack)
+    apigateway_v1._rest_apis[imported]["id"] = name
+    for table in ("_rest_apis", "_resources", "_gateway_responses"):
+        kept = getattr(apigateway_v1, table)
+        kept[name] = kept.pop(imported)
+    apigateway_v1._delete_rest_api(imported)
+    return name, provisioners._apigw_rest_api_attrs(name)
+
+
 _method_settings = provisioners._apigw_method_settings
 
 
@@ -436,10 +455,9 @@ def main() -> None:
     HANDLERS["AWS::RDS::DBInstance"].update(
         create=create_instance, delete=delete_instance
     )
-    HANDLERS["AWS::ApiGateway::RestApi"]["create"] = create_api
+    HANDLERS["AWS::ApiGateway::RestApi"].update(create=create_api, update=update_api)
     HANDLERS["AWS::IAM::Role"]["create"] = create_role
     HANDLERS["AWS::Lambda::Function"]["create"] = create_function
-    provisioners._apigw_rest_api_create = create_api  # an update may call it as well
     provisioners._apigw_method_settings = method_settings
     provisioners._cw_metric_alarm_record = alarm_record
     cloudformation.handle_request = handle_request

@@ -24,8 +24,9 @@ from PIL import Image
 from samcli.yamlhelper import yaml_parse
 
 from local.http import Answer
-from local.processes import LocalError, wait_until
+from local.processes import wait_until
 from local.project import EVENTS, ROOT, architecture
+from rehearsal.checks import check, expect
 from rehearsal.deployment import Deployment
 from rehearsal.servers import (
     REGION,
@@ -35,6 +36,7 @@ from rehearsal.servers import (
     Emulator,
     debian_tools,
 )
+from rehearsal.upgrade import Upgrade, has_release
 
 FIRST_URL_SECONDS, LATER_URL_SECONDS = 5, 600
 POSTS_AT_ONCE, POSTS_A_SECOND = 5, 2
@@ -49,19 +51,6 @@ FUNCTIONS = ("Generate", "Retrieve", "Cleanup", "Migrate")
 # Static secrets, recognized by their name or by their value.
 SECRET_NAME = re.compile(r"password|secret|token|private|credential", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"//[^/@]*:[^/@]*@|A[KS]IA[A-Z0-9]{16}|PRIVATE KEY")
-
-
-def check(condition: object, message: str) -> None:
-    """Raise LocalError unless a condition is true."""
-    if not condition:
-        raise LocalError(message)
-
-
-def expect(answer: Answer, status: int, **members: object) -> None:
-    """Raise LocalError unless an answer has this status and these members."""
-    found = answer.json if isinstance(answer.json, dict) else {}
-    right = all(found.get(name) == value for name, value in members.items())
-    check(answer.status == status and right, f"not {status} {members or ''}: {answer}")
 
 
 def refused(answer: Answer, reason: str) -> None:
@@ -80,18 +69,24 @@ class Rehearsal:
         self.database = Database(folder / "postgresql", tools, self.tls)
         self.database_eu = Database(folder / "postgresql-eu", tools, self.tls)
         self.cache = Cache(folder / "redis", tools, self.tls)
-        cache_eu = Cache(folder / "redis-eu", tools, self.tls)
+        databases = [self.database, self.database_eu]
+        caches = [self.cache, Cache(folder / "redis-eu", tools, self.tls)]
+        if has_release():
+            databases.append(Database(folder / "postgresql-v1", tools, self.tls))
+            caches.append(Cache(folder / "redis-v1", tools, self.tls))
         self.emulator = Emulator(
             folder / "emulator",
             self.tls,
             self.trusted,
-            [self.database, self.database_eu],
-            [self.cache, cache_eu],
+            databases,
+            caches,
         )
-        self.servers = [self.database, self.database_eu, self.cache, cache_eu]
-        self.servers += [self.emulator]
+        self.servers = [*databases, *caches, self.emulator]
         self.deployment = Deployment(folder, self.tls, self.emulator, "prod")
         self.deployment_eu = Deployment(folder, self.tls, self.emulator, "prodeu")
+        self.upgraded = Upgrade(
+            Deployment(folder, self.tls, self.emulator, "upgraded"), folder / "v1"
+        )
         self.call = self.deployment.call
         self.texts: list[str] = []  # payloads, which no log may contain
         self.first = self.second = ""  # ids of codes
@@ -120,6 +115,7 @@ class Rehearsal:
             self.release,
             self.verify,
             self.stand_beside_another_stage,
+            *(self.upgraded.steps() if has_release() else ()),
             self.clean_up_on_schedule,
             self.clean_up_by_hand,
             self.distrust,
