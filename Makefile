@@ -20,7 +20,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run sam-local invoke cleanup migrate psql logs test acceptance containers
-.PHONY: rehearse rehearse-faults bench readers prove prove-faults audit install format lint requirements packages clean
+.PHONY: rehearse rehearse-faults bench readers prove prove-faults faults audit install format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
 help: ## Show this list
@@ -88,6 +88,9 @@ prove: ## Let every effect fail: 100,000 random histories, then real servers (SE
 
 prove-faults: ## Show that `make prove` finds bugs that are planted in a copy
 	@$(PROOF) proof.bugs
+
+faults: ## Let each part of `make run` fail under real clients (SAVE=1: docs/)
+	@$(PROOF) proof.faults $(if $(SAVE),--save)
 
 audit: ## Hold every stored code of `make run` against its row, its image, its cache entry
 	@$(PROOF) proof.stores

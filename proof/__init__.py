@@ -6,5 +6,7 @@ histories.py  histories drawn from a seed: requests, failures, clocks, interleav
 processes.py  every boundary again: real servers, real processes, SIGKILL
 stores.py     what the real stores hold, for the auditor; `make audit`
 audit.py      the judge of models and servers, and of the state of `make run`
+faults.py     `make faults`: traffic.py's clients at `make run`, through proxy.py;
+              clocks.py: a function whose clock is wrong
 bugs.py       bugs that are planted in a copy, to see that they are found
 """

@@ -13,7 +13,8 @@ from tests.support.transcript import transcript
 
 def event(case: str) -> dict[str, Any]:
     """Return one of the events that developers invoke, such as `generate/url`."""
-    return json.loads((EVENTS / f"{case}.json").read_text())
+    found: dict[str, Any] = json.loads((EVENTS / f"{case}.json").read_text())
+    return found
 
 
 class Context:
