@@ -20,7 +20,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run sam-local invoke cleanup migrate psql logs test acceptance containers
-.PHONY: rehearse rehearse-faults bench readers prove prove-faults faults audit install format lint requirements packages clean
+.PHONY: rehearse rehearse-faults bench load readers prove prove-faults faults audit install format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
 help: ## Show this list
@@ -70,10 +70,14 @@ rehearse-faults: ## Show that the rehearsal fails for what would fail on AWS
 	  --numprocesses 3 --dist worksteal
 
 bench: ## Compare speed, sizes (QUICK=1; ONLY=sweep; SAVE=1: to docs/; AGAINST=COMMIT)
-	@ENVIRONMENTS=bench $(IN_VENV) sh benchmarks/run.sh \
+	@ENVIRONMENTS=bench $(IN_VENV) sh benchmarks/run.sh benchmarks \
 	  $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(QUICK),--quick) $(if $(SAVE),--output docs) \
 	  $(if $(AGAINST),--against $(AGAINST))
+
+load: ## Send 20,000 requests at handlers and `make run`, and cold starts (QUICK=1)
+	@ENVIRONMENTS="bench lambda" $(IN_VENV) sh benchmarks/run.sh benchmarks.load \
+	  $(if $(QUICK),--quick)
 
 readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: docs/)
 	@PYTHONPATH=layers/common $(IN_VENV) python -m benchmarks.readers \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmarks (see --help). The libraries that they compare with are in an
+# Runs a module of the benchmarks (see --help). The libraries that they compare with are in an
 # environment of their own; local/venv.sh sets PYTHON and creates both environments.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,4 +8,4 @@ libraries=$(echo "${PYTHON%/bin/python}-bench"/lib/python3*/site-packages)
 PYTHONPATH=layers/common:$libraries
 export PYTHONPATH
 unset PYTHONDONTWRITEBYTECODE # imports are measured as on Lambda: compiled
-exec "$PYTHON" -m benchmarks "$@"
+exec "$PYTHON" -m "$@"

@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,11 +24,15 @@ from benchmarks.plain_fastapi import create_app
 PLAIN = "plain FastAPI"
 EVENTS = Path("events")
 _TEXT = "the quick brown fox jumps over the lazy dog, and " * 3
-# Each has 150 bytes of data, different from all others.
-BODIES = (
-    json.dumps({"data": f"{number:08}{_TEXT}"[:150], "expiration_hours": 24})
-    for number in itertools.count()
-)
+
+
+def bodies() -> Iterator[str]:
+    """Yield bodies with 150 bytes of data, each different from the others."""
+    for number in itertools.count():
+        yield json.dumps({"data": f"{number:08}{_TEXT}"[:150], "expiration_hours": 24})
+
+
+BODIES = bodies()
 
 
 class Context(LambdaContext):
