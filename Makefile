@@ -20,7 +20,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run sam-local invoke cleanup migrate psql logs test acceptance containers
-.PHONY: rehearse rehearse-faults bench load readers prove prove-faults faults audit install format lint requirements packages clean
+.PHONY: rehearse rehearse-faults bench load readers prove prove-faults faults audit install docs format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
 help: ## Show this list
@@ -109,6 +109,9 @@ format: ## Format the code and apply automatic fixes
 	@$(IN_VENV) ruff format
 
 lint: export ENVIRONMENTS = checkov pipeline
+docs: ## Write what is generated from the declared fields: docs/api.md, template.yaml
+	@PYTHONPATH=layers/common $(IN_VENV) python -m docs.fields
+
 lint: ## Check style, types, templates and workflows
 	@$(IN_VENV) ruff check
 	@$(IN_VENV) ruff format --check

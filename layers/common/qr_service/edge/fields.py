@@ -1,0 +1,259 @@
+"""The fields of a JSON object, each declared once: what is checked, and what is said.
+
+A declaration has all that the parser and the documentation need: docs/fields.py writes
+the tables of docs/api.md from it. Every mistake raises BadRequest, which names the
+field, the received value and the allowed values.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from qr_service.engine.colours import TRANSPARENT
+from qr_service.engine.logo import decode
+from qr_service.errors import BadField, BadRequest, shown
+
+COLOUR = "#[0-9A-Fa-f]{6}"
+_COLOUR = re.compile(COLOUR)
+
+Allowed = str | list[str]
+
+
+class Field:
+    """A field of any kind.
+
+    `about` says what it is for, `default` is its value if it is missing, unless it is
+    `required`; `needs` is another field without which it is refused.
+    """
+
+    # These are no dataclasses: each would take half a millisecond of the import.
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        *,
+        default: Any = None,
+        required: bool = False,
+        needs: str = "",
+    ) -> None:
+        self.name = name
+        self.about = about
+        self.default = default
+        self.required = required
+        self.needs = needs
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        raise NotImplementedError
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return the value as the service uses it; raises BadRequest."""
+        raise NotImplementedError
+
+    def read(self, fields: Mapping[str, Any], prefix: str = "") -> Any:
+        """Return the field's value, or its default; raises BadRequest."""
+        name = prefix + self.name
+        if self.name not in fields:
+            if self.required:
+                detail = f"{name} is required."
+                raise BadRequest(
+                    "missing_field", detail, field=name, allowed=self.allowed
+                )
+            return self.default
+        value = fields[self.name]
+        if self.needs and self.needs not in fields:
+            raise BadField(name, value, f"given together with {self.needs}")
+        return self.check(name, value)
+
+
+class Text(Field):
+    """Text of at least one character that UTF-8 can encode, without U+0000."""
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        return "1 character or more"
+
+    def check(self, name: str, value: Any) -> str:
+        """Return the text."""
+        if not isinstance(value, str):
+            raise _wrong_type(name, value, "a string")
+        if not value:
+            raise BadField(name, value, self.allowed)
+        if "\0" in value:
+            raise BadField(name, "U+0000", "text without U+0000")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise BadField(
+                name, "an unpaired surrogate", "text that UTF-8 can encode"
+            ) from None
+        return value
+
+
+class Boolean(Field):
+    """True or false."""
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        return "true or false"
+
+    def check(self, name: str, value: Any) -> bool:
+        """Return true or false."""
+        if not isinstance(value, bool):
+            raise _wrong_type(name, value, self.allowed)
+        return value
+
+
+class Number(Field):
+    """A number from `least` to `most`, which may have to be an integer."""
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        *,
+        least: float,
+        most: float,
+        unit: str,
+        integer: bool = False,
+        **common: Any,
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.least = least
+        self.most = most
+        self.unit = unit
+        self.integer = integer
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        return f"{self.least}..{self.most}"
+
+    def check(self, name: str, value: Any) -> float:
+        """Return the number."""
+        kinds = int if self.integer else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            kind = "an integer" if self.integer else "a number"
+            raise _wrong_type(name, value, f"{kind} {self.allowed}")
+        if not self.least <= value <= self.most:
+            raise BadField(name, value, self.allowed)
+        return value
+
+
+class Choice(Field):
+    """One of the `choices`."""
+
+    def __init__(
+        self, name: str, about: str, *, choices: tuple[str, ...], **common: Any
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.choices = choices
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        return list(self.choices)
+
+    def check(self, name: str, value: Any) -> str:
+        """Return the choice."""
+        if not isinstance(value, str):
+            raise _wrong_type(name, value, self.allowed)
+        if value not in self.choices:
+            raise BadField(name, value, self.allowed)
+        return value
+
+
+class Colour(Field):
+    """A colour as #RRGGBB; `transparent` says whether there may be none."""
+
+    def __init__(
+        self, name: str, about: str, *, transparent: bool = False, **common: Any
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.transparent = transparent
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        return f"#RRGGBB or {TRANSPARENT}" if self.transparent else "#RRGGBB"
+
+    def check(self, name: str, value: Any) -> str:
+        """Return the colour, in lower case."""
+        if not isinstance(value, str):
+            raise _wrong_type(name, value, self.allowed)
+        if self.transparent and value == TRANSPARENT:
+            return value
+        if not _COLOUR.fullmatch(value):
+            raise BadField(name, value, self.allowed)
+        return value.lower()
+
+
+class Object(Field):
+    """An object with fields of its own, from which `build` makes the value."""
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        *,
+        members: tuple[Field, ...],
+        build: Callable[..., Any],
+        **common: Any,
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.members = members
+        self.build = build
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        members = ", ".join(f'"{member.name}": ...' for member in self.members)
+        return f"an object, {{{members}}}"
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return what `build` makes of the members."""
+        if not isinstance(value, dict):
+            raise _wrong_type(name, value, self.allowed)
+        return self.build(**read_all(self.members, value, f"{name}."))
+
+
+class Logo(Field):
+    """The file of a logo, as a data URL."""
+
+    @property
+    def allowed(self) -> Allowed:
+        """What is accepted, in the words of an error."""
+        return "a data URL"
+
+    def check(self, name: str, value: Any) -> bytes:
+        """Return the file."""
+        if not isinstance(value, str):
+            raise _wrong_type(name, value, self.allowed)
+        return decode(value)
+
+
+def read_all(
+    declared: Sequence[Field], fields: Mapping[str, Any], prefix: str = ""
+) -> dict[str, Any]:
+    """Return the value of every declared field by its name; raises BadRequest.
+
+    A field that is not declared is refused. `prefix` is put before names in errors.
+    """
+    values = {field.name: field.read(fields, prefix) for field in declared}
+    unknown = sorted(fields.keys() - values.keys())
+    if unknown:
+        name = shown(prefix + unknown[0])
+        raise BadRequest(
+            "unknown_field",
+            f"{name} is not a field of this request.",
+            field=name,
+            allowed=[prefix + field.name for field in declared],
+        )
+    return values
+
+
+def _wrong_type(name: str, value: Any, allowed: Allowed) -> BadField:
+    return BadField(name, value, allowed, code="invalid_type")
