@@ -23,7 +23,7 @@ from typing import Any, Self
 from unittest.mock import patch
 
 from qr_service import sweep
-from qr_service.config import settings
+from qr_service.config import Settings
 from qr_service.stores.bulk import BulkStorage
 from qr_service.stores.database import Database
 from qr_service.stores.table import CodeTable
@@ -316,8 +316,9 @@ def _recovery(traffic: Traffic, since: float) -> float | None:
 
 def audit(system: System, traffic: Traffic) -> tuple[int, int, list[str]]:
     """Clean up and sweep; return what dangles, what is doubled, and other faults."""
-    table = CodeTable(Database(settings()))
-    bulk = BulkStorage(settings())
+    settings = Settings.from_env(ENVIRONMENT | system.variables["Parameters"])
+    table = CodeTable(Database(settings))
+    bulk = BulkStorage(settings)
     with patch.object(sweep, "GRACE", timedelta(seconds=-60)):
         report = sweep.Sweeper(table, bulk).sweep([""], lambda: True, guarded=False)
     texts = {("anonymous", text): 1 for text in traffic.texts}

@@ -30,7 +30,7 @@ def test_killed_functions_lose_nothing(system):
     result, traffic = suffer(system, fault)
     assert (result.lost, result.dangling, result.doubled) == (0, 0, 0)
     assert result.wrong == ()
-    assert len(traffic.acknowledged) > 5
+    assert traffic.acknowledged
 
 
 def test_a_lost_image_is_found(system):
