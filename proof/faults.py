@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from unittest.mock import patch
 
 from qr_service import sweep
@@ -38,6 +37,7 @@ from proof.proxy import Mode, Proxy
 from proof.stores import Stores
 from proof.traffic import UNAVAILABLE, Traffic
 from tests.support.environment import ENVIRONMENT
+from tests.support.launcher import Launcher
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- written by make faults SAVE=1 -->\n", "<!-- end -->\n"
@@ -51,61 +51,39 @@ class System:
     """`python -m local run` on a new folder, with a proxy in front of its S3."""
 
     def __init__(self, folder: Path) -> None:
-        self.state = folder / "state"
-        self.log = folder / "output"
+        self.launcher = Launcher(folder / "state")
         self._stack = ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "local", "--state", str(self.state), "run"]
-        kept = ("PATH", "HOME", "TMPDIR")
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, "--port", "0"],
-                cwd=ROOT,
-                env={name: os.environ[name] for name in kept if name in os.environ},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            self._wait(lambda: "Try: curl" in self.log.read_text(), "start")
-            self.url = self.processes["url"]
-            self.variables = json.loads((self.state / "env.json").read_text())
-            self._put_proxy()
-        except BaseException:
-            self.__exit__()
-            raise
+        self.launcher.start()
+        self._stack.callback(self.launcher.discard)
+        self.url = self.launcher.url
+        file = self.launcher.state / "env.json"
+        self.variables = json.loads(file.read_text())
+        common = self.variables["Parameters"]
+        self.proxy = self._stack.enter_context(Proxy(common["S3_ENDPOINT_URL"]))
+        through = {"Parameters": {**common, "S3_ENDPOINT_URL": self.proxy.url}}
+        file.write_text(json.dumps(self.variables | through))
+        self._restart_api()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(30)
 
     def stores(self) -> closing[Stores]:
         """Return the stores for a `with` block; a killed server ends a connection."""
         return closing(Stores.of(self.variables))
 
-    @property
-    def processes(self) -> dict[str, Any]:
-        """The content of processes.json."""
-        entries: dict[str, Any] = json.loads(
-            (self.state / "processes.json").read_text()
-        )
-        return entries
-
     def pids(self, server: str) -> list[int]:
         """Return a server's processes."""
-        pid = self.processes[server]["pid"]
+        pid = self.launcher.recorded[server]["pid"]
         return [pid, *descendants(pid)]
 
     def runtimes(self) -> list[int]:
         """Return the processes in which functions run."""
         return [
             pid
-            for pid in descendants(self.processes["API"]["pid"])
+            for pid in descendants(self.launcher.recorded["API"]["pid"])
             if b"awslambdaric" in _command_line(pid)
             and b"-rie-" not in _command_line(pid)
         ]
@@ -118,25 +96,18 @@ class System:
             return False
         return answer.status == 200 and answer.json["cache"] == "ok"
 
-    def _put_proxy(self) -> None:
-        """Let the functions use S3 through a proxy: the API reads env.json again."""
-        common = self.variables["Parameters"]
-        self.proxy = self._stack.enter_context(Proxy(common["S3_ENDPOINT_URL"]))
-        through = {"Parameters": {**common, "S3_ENDPOINT_URL": self.proxy.url}}
-        (self.state / "env.json").write_text(json.dumps(self.variables | through))
-        before = self.processes["API"]["pid"]
+    def _restart_api(self) -> None:
+        """Let the API read env.json again: it is killed, and comes back."""
+        before = self.launcher.recorded["API"]["pid"]
         os.kill(before, signal.SIGKILL)
-        self._wait(
-            lambda: (
-                self.processes["API"].get("pid") not in (None, before)
-                and self.is_healthy()
-            ),
-            "start again",
-        )
 
-    def _wait(self, condition: Callable[[], bool], what: str) -> None:
-        if not wait_until(condition, PATIENCE):
-            raise LocalError(f"The system does not {what}:\n{self.log.read_text()}")
+        def is_back() -> bool:
+            new = self.launcher.recorded["API"].get("pid", before) != before
+            return new and self.is_healthy()
+
+        if not wait_until(is_back, PATIENCE):
+            self._stack.close()
+            raise LocalError(f"The API does not come back:\n{self.launcher.output}")
 
 
 def _command_line(pid: int) -> bytes:
@@ -393,13 +364,22 @@ def main() -> int:
     parser.add_argument("--only", help="faults whose title has this text")
     options = parser.parse_args()
     logger.setLevel("CRITICAL")
+    try:
+        return run(options.only or "", save=options.save)
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def run(only: str, *, save: bool) -> int:
+    """Let all faults with `only` in their title happen; return the exit code."""
     results: list[Result] = []
     acknowledged: list[Acknowledged] = []
     requests = 0
     with tempfile.TemporaryDirectory() as folder, System(Path(folder)) as system:
         os.environ.update(ENVIRONMENT | system.variables["Parameters"])
         for fault in FAULTS:
-            if options.only and options.only not in fault.title:
+            if only not in fault.title:
                 continue
             result, traffic = suffer(system, fault)
             acknowledged += traffic.acknowledged
@@ -409,7 +389,7 @@ def main() -> int:
         for ahead in (ERROR, -ERROR):
             results.append(wrong_clock(system, ahead))
             _show(results[-1])
-    if options.save:
+    if save:
         page = PAGE.read_text()
         before, _, rest = page.partition(BEGIN)
         date = f"{datetime.now(UTC):%Y-%m-%d}: {requests:,} requests\n\n"

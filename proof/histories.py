@@ -491,6 +491,7 @@ def service(history: History) -> Iterator[None]:
         installed(history, clients),
         patch.object(generation, "uuid4", history.uuid4),
         patch.object(generation, "prove", lambda request: _proven(request.data)),
+        patch.object(metrics, "add_metric", lambda *_, **__: None),  # a tenth of all
     ):
         yield
 
