@@ -34,7 +34,7 @@ PRICES = {
     "API Gateway, REST API": Price(3.50, "million", True),
     "Lambda, requests": Price(0.20, "million", True),
     "Lambda, arm64": Price(0.0000133334, "GB-second", True),
-    "S3 PUT": Price(5.00, "million", False),
+    "S3 PUT and LIST": Price(5.00, "million", False),
     "S3 GET": Price(0.40, "million", False),
     "Transfer to the internet": Price(0.09, "GB", True),
     "CloudWatch Logs, written": Price(0.50, "GB", True),
@@ -70,6 +70,7 @@ IMAGE_KB, URL_ANSWER_KB, ANSWER_KB = 1.5, 2.0, 1.0  # with headers
 LOG_KB = 1.6  # per request: access log, our line, metrics, three lines of Lambda
 CACHED_KB = 0.3  # per code
 LEAST_CACHED_GB = 0.1  # the minimum that is billed
+LISTS = 2  # an hour, by the sweep of a bucket with up to 256,000 images
 ECPU = 1.1  # per request
 ROUTE_METRICS = 5  # of API Gateway, per method: counts, errors, latencies
 MONITORING_GB = 0.3  # logs of enhanced monitoring, per instance
@@ -124,7 +125,8 @@ def costs(stage: Stage, requests: int) -> dict[str, float]:
         "API Gateway": price("API Gateway, REST API") * millions,
         "Lambda": price("Lambda, requests") * millions
         + price("Lambda, arm64") * gb_seconds,
-        "S3 requests": price("S3 PUT") * posts + price("S3 GET") * gets,
+        "S3 requests": price("S3 PUT and LIST") * (posts + LISTS * HOURS / 1e6)
+        + price("S3 GET") * gets,
         "Transfer": price("Transfer to the internet") * sent_gb,
         "Logs": (price("CloudWatch Logs, written") + kept) * logs_gb,
         "Metrics, alarms, dashboard": price("CloudWatch metric") * metrics
