@@ -109,8 +109,8 @@ format: ## Format the code and apply automatic fixes
 	@$(IN_VENV) ruff format
 
 lint: export ENVIRONMENTS = checkov pipeline
-docs: ## Write what is generated from the declared fields: docs/api.md, template.yaml
-	@PYTHONPATH=layers/common $(IN_VENV) python -m docs.fields
+docs: ## Write what is generated: fields in docs/api.md, template.yaml; docs/openapi.json
+	@PYTHONPATH=layers/common $(IN_VENV) python -m docs
 
 lint: ## Check style, types, templates and workflows
 	@$(IN_VENV) ruff check

@@ -1,8 +1,6 @@
-"""What is generated from the fields that edge/request.py declares.
+"""The table of docs/api.md and the model of template.yaml.
 
-    make docs
-
-writes the table of docs/api.md and the model of template.yaml; a test compares both.
+Both come from the fields that edge/request.py declares; `make docs` writes them.
 """
 
 import json
@@ -130,13 +128,3 @@ def generated() -> dict[str, str]:
         "docs/api.md": TABLE.sub(lambda _: table(), api),
         "template.yaml": MODEL.sub(lambda _: indented, template),
     }
-
-
-def main() -> None:
-    """Write the files."""
-    for name, text in generated().items():
-        (ROOT / name).write_text(text)
-
-
-if __name__ == "__main__":
-    main()

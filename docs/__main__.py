@@ -1,0 +1,14 @@
+"""`make docs`: write what is generated. A test compares it with what is committed."""
+
+from docs import fields, openapi
+from local.project import ROOT
+
+
+def generated() -> dict[str, str]:
+    """Return the text of each file, by its path in the repository."""
+    return {**fields.generated(), "docs/openapi.json": openapi.text()}
+
+
+if __name__ == "__main__":
+    for name, text in generated().items():
+        (ROOT / name).write_text(text)

@@ -1,0 +1,311 @@
+"""The OpenAPI document of the service: docs/openapi.json, written by `make docs`.
+
+What it says of fields comes from edge/request.py, its errors from errors.py, and its
+examples are the events below events/, which the tests send and whose answers they
+compare with the schemas here.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from qr_service import errors
+from qr_service.edge.fields import Field, Object
+from qr_service.edge.request import MAX_BODY
+from qr_service.engine.style import FORMATS
+from qr_service.engine.symbol import LEVELS
+from qr_service.errors import QRError
+
+from docs.fields import FIELDS, object_schema
+from local.project import EVENTS
+
+Document = dict[str, Any]
+
+CODE = {"type": "string", "format": "uuid", "description": "The id of a code."}
+MOMENT = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
+    "description": "UTC, whole seconds.",
+}
+PROPERTIES: Document = {
+    "version": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 40,
+        "description": "The version of the symbol.",
+    },
+    "error_correction": {
+        "type": "string",
+        "enum": list(LEVELS),
+        "description": "The level of the symbol, after any increase.",
+    },
+    "width": {
+        "type": "integer",
+        "description": "The width of the image in pixels; its height is the same.",
+    },
+    "format": {"type": "string", "enum": list(FORMATS)},
+    "margin": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "The share of error correction that was not needed to read the "
+        "image back; 1 is best.",
+    },
+    "logo_size": {
+        "type": "number",
+        "description": "Only with a logo: its side, as a fraction of the symbol's.",
+    },
+}
+
+
+def answer(required: Document, optional: Document | None = None) -> Document:
+    """Return the schema of an object that has no other members."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def described(fields: Sequence[Field]) -> Document:
+    """Return the schema of an object with these fields, and what each is for."""
+    found = object_schema(fields)
+    for field in fields:
+        schema = found["properties"][field.name]
+        schema["description"] = field.about
+        if isinstance(field, Object):
+            schema["properties"] = described(field.members)["properties"]
+    return found
+
+
+_ALWAYS = {name: value for name, value in PROPERTIES.items() if name != "logo_size"}
+_LOGO = {"logo_size": PROPERTIES["logo_size"]}
+SCHEMAS = {
+    "GenerateRequest": described(FIELDS),
+    "Generated": answer({"qr_id": CODE, "expires_at": MOMENT, **_ALWAYS}, _LOGO),
+    "Preview": answer(
+        {
+            **_ALWAYS,
+            "scans": {"const": True},
+            "spare_bits": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "How many more bits of data the version could hold.",
+            },
+        },
+        _LOGO,
+    ),
+    "Retrieved": answer(
+        {
+            "qr_code": {
+                "type": "string",
+                "format": "uri",
+                "description": "A presigned URL of the image. Store the address of "
+                "this route instead.",
+            },
+            "expires_at": MOMENT,
+            "url_expires_at": MOMENT,
+        }
+    ),
+    "Health": answer(
+        {
+            "status": {"const": "ok"},
+            "database": {"const": "ok"},
+            "cache": {"type": "string", "enum": ["ok", "unavailable"]},
+        }
+    ),
+    "Problem": {
+        "type": "object",
+        "description": "A problem document (RFC 9457). Some codes have more members.",
+        "required": ["type", "title", "status", "code", "detail", "request_id"],
+        "properties": {
+            "type": {"const": "about:blank"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "string", "description": "It never changes."},
+            "detail": {"type": "string", "description": "For people."},
+            "request_id": {"type": "string"},
+            "field": {"type": "string", "description": "The field that is wrong."},
+            "received": {"description": "Its value, at most 64 characters of it."},
+            "allowed": {"description": "What is accepted."},
+        },
+    },
+}
+HEADERS: Document = {
+    "Location": "The address of the code, or of its image.",
+    "Retry-After": "Seconds after which the request can be repeated.",
+    "Idempotency-Replayed": "`true` if this is the answer to an earlier request.",
+}
+FORBIDDEN = "No API key, or a wrong one (`forbidden`)."
+THROTTLED = "Too many requests (`throttled`, `quota_exceeded`)."
+OF_GENERATE = [
+    errors.BadRequest,
+    errors.BodyTooLarge,
+    errors.DataTooLong,
+    errors.Unscannable,
+    errors.IdempotencyMismatch,
+    errors.Unavailable,
+]
+OF_RETRIEVE = [errors.BadRequest, errors.NotFound, errors.Expired, errors.Unavailable]
+
+
+def content(name: str, examples: Document | None = None) -> Document:
+    """Return a JSON body with one of the SCHEMAS."""
+    shown = {"examples": examples} if examples else {}
+    return {
+        "application/json": {
+            "schema": {"$ref": f"#/components/schemas/{name}"},
+            **shown,
+        }
+    }
+
+
+def response(about: str, name: str = "", *headers: str) -> Document:
+    """Return a response with a body, and with some of the HEADERS."""
+    found: Document = {"description": about}
+    if headers:
+        found["headers"] = {
+            header: {"description": HEADERS[header], "schema": {"type": "string"}}
+            for header in headers
+        }
+    return {**found, "content": content(name)} if name else found
+
+
+def problems(raised: list[type[QRError]], *, key: bool) -> Document:
+    """Return the responses of errors by status, with API Gateway's own."""
+    words: dict[int, list[str]] = {}
+    for error in [*raised, QRError]:
+        about = (error.__doc__ or "").partition("\n")[0].rstrip(".")
+        codes = "" if error is errors.BadRequest else f" (`{error.code}`)"
+        words.setdefault(int(error.status), []).append(f"{about}{codes}.")
+    texts = {status: " ".join(each) for status, each in words.items()} | {
+        429: THROTTLED
+    }
+    if key:
+        texts[403] = FORBIDDEN
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        str(status): {
+            **response(text, "", *(["Retry-After"] if status in (429, 503) else [])),
+            "content": {"application/problem+json": problem},
+        }
+        for status, text in sorted(texts.items())
+    }
+
+
+def examples() -> Iterator[tuple[str, Document]]:
+    """Yield the bodies of the events of generate, by their names."""
+    for file in sorted((EVENTS / "generate").glob("*.json")):
+        event = json.loads(file.read_text())
+        if not event["isBase64Encoded"]:
+            yield file.stem, {"value": json.loads(event["body"])}
+
+
+def generate() -> Document:
+    """Return the operation POST /generate."""
+    return {
+        "operationId": "generate",
+        "summary": "Create a code.",
+        "description": f"A body has at most {MAX_BODY // 1024} KiB. The image is read "
+        "back before it is stored.",
+        "security": [{"ApiKey": []}],
+        "parameters": [
+            {
+                "name": "dry_run",
+                "in": "query",
+                "description": "True: nothing is stored, and no code is created.",
+                "schema": {"type": "string", "enum": ["true", "false"]},
+            },
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "A repeated request with the same key creates no second "
+                "code: it gets the first answer again.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "content": content("GenerateRequest", dict(examples())),
+        },
+        "responses": {
+            "200": response("The properties of the image (dry run).", "Preview"),
+            "201": response(
+                "The code.", "Generated", "Location", "Idempotency-Replayed"
+            ),
+            **problems(OF_GENERATE, key=True),
+        },
+    }
+
+
+def retrieve(name: str, about: str, schema: str) -> Document:
+    """Return the operation GET or HEAD of /retrieve/{qr_id}."""
+    return {
+        "operationId": name,
+        "summary": about,
+        "parameters": [
+            {"name": "qr_id", "in": "path", "required": True, "schema": CODE},
+            {
+                "name": "redirect",
+                "in": "query",
+                "description": "1: redirect to the image, which an `Accept` with an "
+                "image type does as well.",
+                "schema": {"type": "string"},
+            },
+        ],
+        "responses": {
+            "200": response("Where the image is.", schema),
+            "302": response("The image.", "", "Location"),
+            **problems(OF_RETRIEVE, key=False),
+        },
+    }
+
+
+def health(name: str, about: str, schema: str) -> Document:
+    """Return the operation GET or HEAD of /health."""
+    return {
+        "operationId": name,
+        "summary": about,
+        "responses": {
+            "200": response("Database and service work.", schema),
+            **problems([errors.Unavailable], key=False),
+        },
+    }
+
+
+def document() -> Document:
+    """Return the document."""
+    head = "The same without a body."
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "QR code service",
+            "version": "1.0.0",
+            "description": "QR codes that are proven to scan, and that expire.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": {
+            "/generate": {"post": generate()},
+            "/retrieve/{qr_id}": {
+                "get": retrieve("retrieve", "Get the image of a code.", "Retrieved"),
+                "head": retrieve("retrieve_head", head, ""),
+            },
+            "/health": {
+                "get": health("health", "Look whether the service works.", "Health"),
+                "head": health("health_head", head, ""),
+            },
+        },
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {
+                "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
+            },
+        },
+    }
+
+
+def text() -> str:
+    """Return the document as it is committed."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
