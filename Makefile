@@ -75,7 +75,7 @@ bench: ## Compare speed, sizes (QUICK=1; ONLY=sweep; SAVE=1: to docs/; AGAINST=C
 	  $(if $(QUICK),--quick) $(if $(SAVE),--output docs) \
 	  $(if $(AGAINST),--against $(AGAINST))
 
-load: ## Send 20,000 requests at handlers and `make run`, and cold starts (QUICK=1)
+load: ## Send 20,000 requests to handlers and `make run`; cold starts (QUICK=1)
 	@ENVIRONMENTS="bench lambda" $(IN_VENV) sh benchmarks/run.sh benchmarks.load \
 	  $(if $(QUICK),--quick)
 
@@ -87,7 +87,7 @@ readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: 
 PROOF := PYTHONPATH=layers/common POWERTOOLS_METRICS_DISABLED=true \
   AWS_ACCESS_KEY_ID=model AWS_SECRET_ACCESS_KEY=model $(IN_VENV) python -m
 
-prove: ## Let every effect fail: 100,000 random histories, then real servers (SEED=1: show one)
+prove: ## Let every effect fail: 100,000 histories, then real servers (SEED=1)
 	@$(PROOF) proof $(if $(SEED),--seed $(SEED))
 
 prove-faults: ## Show that `make prove` finds bugs that are planted in a copy
@@ -96,7 +96,7 @@ prove-faults: ## Show that `make prove` finds bugs that are planted in a copy
 faults: ## Let each part of `make run` fail under real clients (SAVE=1: docs/)
 	@$(PROOF) proof.faults $(if $(SAVE),--save)
 
-audit: ## Hold every stored code of `make run` against its row, its image, its cache entry
+audit: ## Hold each code of `make run` against its row, image and cache entry
 	@$(PROOF) proof.stores
 
 ##@ Change it
@@ -108,10 +108,10 @@ format: ## Format the code and apply automatic fixes
 	@$(IN_VENV) ruff check --fix
 	@$(IN_VENV) ruff format
 
-lint: export ENVIRONMENTS = checkov pipeline
-docs: ## Write what is generated: fields in docs/api.md, template.yaml; docs/openapi.json
+docs: ## Write the fields in docs/api.md and template.yaml, and docs/openapi.json
 	@PYTHONPATH=layers/common $(IN_VENV) python -m docs
 
+lint: export ENVIRONMENTS = checkov pipeline
 lint: ## Check style, types, templates and workflows
 	@$(IN_VENV) ruff check
 	@$(IN_VENV) ruff format --check

@@ -30,7 +30,8 @@ from benchmarks.measure import OURS, Budget, Row
 from benchmarks.stores import stores
 from benchmarks.warm import PLAIN, PlainService, Service, ThisService, bodies
 from local.http import Unreachable, call, get
-from local.project import EVENTS, ROOT, architecture
+from local.project import EVENTS
+from local.sam_build import sam_build
 from tests.support.launcher import Launcher
 
 PROCESSES = os.cpu_count() or 1
@@ -178,7 +179,7 @@ def _client(url: str, requests: int) -> Counter[int]:
     texts = bodies()
     for number in range(requests):
         try:
-            if number % MIX == 0:
+            if number % MIX == 0 or not made:
                 answer = call("POST", f"{url}/generate", next(texts).encode())
                 made += [answer.json["qr_id"]] if answer.status == 201 else []
             else:
@@ -197,7 +198,8 @@ def measure_starts() -> Iterator[tuple[str, float, float]]:
     python = Path(f"{sys.prefix}-lambda") / "bin" / "python"  # it has boto3 alone
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     with TemporaryDirectory() as folder, stores(Path(folder)) as environment:
-        built = _built(Path(folder) / "build", inherited)
+        built = Path(folder) / "build"
+        sam_build(built)
         layers = [str(layer / "python") for layer in built.glob("*Layer")]
         for verb, name in EVENT.items():
             code = built / f"{verb.title()}Function"
@@ -219,23 +221,6 @@ def measure_starts() -> Iterator[tuple[str, float, float]]:
                 wall.append(1000 * (time.perf_counter() - start))
                 cpu.append(1000 * float(done.stdout.splitlines()[-1]))
             yield verb, median(wall), median(cpu)
-
-
-def _built(folder: Path, variables: Mapping[str, str]) -> Path:
-    """Build functions and layers for this machine; return the folder."""
-    command = [sys.executable, "-m", "samcli", "build", "--build-dir", str(folder)]
-    command += ["--parameter-overrides", f"Architecture={architecture()}"]
-    done = subprocess.run(
-        [*command, "--no-cached"],
-        cwd=ROOT,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"sam build failed:\n{done.stderr}")
-    return folder
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
 """`make faults`: real clients at `make run`, while each part of it fails.
 
-After each fault every acknowledged code is retrieved and its image read, a cleanup and
-a sweep without grace follow, and the auditor judges what the stores hold. The last line
-is `0 lost, 0 dangling, 0 doubled`.
+After each fault every acknowledged code is retrieved and its image read, a sweep
+without grace follows, and the auditor judges what the stores hold. The last line is
+`0 lost, 0 dangling, 0 doubled`.
 """
 
 import argparse
@@ -55,16 +55,18 @@ class System:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.launcher.start()
-        self._stack.callback(self.launcher.discard)
-        self.url = self.launcher.url
-        file = self.launcher.state / "env.json"
-        self.variables = json.loads(file.read_text())
-        common = self.variables["Parameters"]
-        self.proxy = self._stack.enter_context(Proxy(common["S3_ENDPOINT_URL"]))
-        through = {"Parameters": {**common, "S3_ENDPOINT_URL": self.proxy.url}}
-        file.write_text(json.dumps(self.variables | through))
-        self._restart_api()
+        with ExitStack() as stack:  # what has begun ends if the rest fails
+            self.launcher.start()
+            stack.callback(self.launcher.discard)
+            self.url = self.launcher.url
+            file = self.launcher.state / "env.json"
+            self.variables = json.loads(file.read_text())
+            common = self.variables["Parameters"]
+            self.proxy = stack.enter_context(Proxy(common["S3_ENDPOINT_URL"]))
+            through = {"Parameters": {**common, "S3_ENDPOINT_URL": self.proxy.url}}
+            file.write_text(json.dumps(self.variables | through))
+            self._restart_api()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,7 +108,6 @@ class System:
             return new and self.is_healthy()
 
         if not wait_until(is_back, PATIENCE):
-            self._stack.close()
             raise LocalError(f"The API does not come back:\n{self.launcher.output}")
 
 
@@ -286,7 +287,7 @@ def _recovery(traffic: Traffic, since: float) -> float | None:
 
 
 def audit(system: System, traffic: Traffic) -> tuple[int, int, list[str]]:
-    """Clean up and sweep; return what dangles, what is doubled, and other faults."""
+    """Sweep; return what dangles then, what is doubled, and other broken promises."""
     settings = Settings.from_env(ENVIRONMENT | system.variables["Parameters"])
     table = CodeTable(Database(settings))
     bulk = BulkStorage(settings)
@@ -308,7 +309,7 @@ def wrong_clock(system: System, ahead: timedelta) -> Result:
     wrong = []
     outcome = "bounded by its error"
     with clocks.environment(ahead) as process:
-        status, body = process.submit(clocks.generate).result()
+        status, body = process.submit(clocks.generate).result(PATIENCE)
         if status == UNAVAILABLE:  # its signatures have ended when S3 sees them
             outcome += "; it creates nothing (503)"
         else:
@@ -317,7 +318,8 @@ def wrong_clock(system: System, ahead: timedelta) -> Result:
                 wrong.append(f"a code of {clocks.LIFE} ends after {life}")
         for left in (-2 * ERROR, -ERROR / 2, ERROR / 2, 2 * ERROR):
             expected = 200 if left > ahead else 410
-            status = process.submit(clocks.retrieve, _code(system, left)).result()
+            asked = process.submit(clocks.retrieve, _code(system, left))
+            status = asked.result(PATIENCE)
             if status != expected:
                 wrong.append(f"a code with {left} left is {status}")
     minutes = int(ERROR.total_seconds() / 60)

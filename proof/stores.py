@@ -13,6 +13,7 @@ from typing import Any, Self
 import boto3
 import psycopg2
 import redis
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.processes import LocalError
 from local.project import ROOT
@@ -160,7 +161,7 @@ def main() -> int:
     except LocalError as error:
         print(f"audit: {error}", file=sys.stderr)
         return 2
-    except psycopg2.Error as error:
+    except (psycopg2.Error, redis.RedisError, BotoCoreError, ClientError) as error:
         print(f"audit: {str(error).strip()}", file=sys.stderr)
         return 2
     for violation in found:

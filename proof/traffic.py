@@ -148,7 +148,7 @@ class Traffic:
                 began,
                 time.monotonic(),
                 answer.status if answer else 0,
-                bool(answer and answer.headers["Retry-After"]),
+                bool(answer and answer.headers.get("Retry-After")),
             )
         )
         return answer

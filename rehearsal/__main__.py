@@ -25,6 +25,8 @@ def rehearse(rehearsal: Rehearsal) -> bool:
     """Run all steps; return whether they succeeded."""
     began = time.monotonic()
     steps = rehearsal.steps()
+    if not rehearsal.has_release:
+        print("No upgrade: this checkout's history lacks release 1.0.0.", flush=True)
     for number, step in enumerate(steps, 1):
         title = (step.__doc__ or "").partition("\n")[0].rstrip(".")
         start = time.monotonic()

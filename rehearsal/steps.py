@@ -71,7 +71,8 @@ class Rehearsal:
         self.cache = Cache(folder / "redis", tools, self.tls)
         databases = [self.database, self.database_eu]
         caches = [self.cache, Cache(folder / "redis-eu", tools, self.tls)]
-        if has_release():
+        self.has_release = has_release()
+        if self.has_release:
             databases.append(Database(folder / "postgresql-v1", tools, self.tls))
             caches.append(Cache(folder / "redis-v1", tools, self.tls))
         self.emulator = Emulator(
@@ -115,7 +116,7 @@ class Rehearsal:
             self.release,
             self.verify,
             self.stand_beside_another_stage,
-            *(self.upgraded.steps() if has_release() else ()),
+            *(self.upgraded.steps() if self.has_release else ()),
             self.clean_up_on_schedule,
             self.clean_up_by_hand,
             self.distrust,

@@ -20,10 +20,8 @@ REPLAYED = {"data": "https://example.com/before the upgrade"}
 def has_release() -> bool:
     """Return whether the checkout's history has release 1.0.0."""
     command = ["git", "cat-file", "-e", f"{RELEASE}^{{commit}}"]
-    return (
-        subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
-        == 0
-    )
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return found.returncode == 0
 
 
 class Upgrade:

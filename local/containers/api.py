@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import sys
 
 from local.containers.engine import (
@@ -12,13 +11,12 @@ from local.containers.engine import (
     remove_containers,
     require_image,
 )
-from local.processes import LocalError, with_parent_death_signal
-from local.project import BUILDS, ROOT, architecture
+from local.project import BUILDS
+from local.sam_build import OVERRIDES, sam_build
 from local.stack import API
 from local.supervisor import say
 
 BUILD = BUILDS / "sam-local"  # not `make build`'s: functions are served from here
-OVERRIDES = ["--parameter-overrides", f"Architecture={architecture()}"]
 
 
 class ContainerAPI(API):
@@ -46,17 +44,7 @@ class ContainerAPI(API):
     def build(self) -> None:
         """Check the engine and the image, and build for this machine."""
         require_image(engine(), say)
-        build = [sys.executable, "-m", "samcli", "build", *OVERRIDES]
-        build += ["--build-dir", str(BUILD)]
-        done = subprocess.run(
-            with_parent_death_signal(build),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise LocalError(f"`sam build` failed:\n{done.stderr.strip()}")
+        sam_build(BUILD)
 
     def start(self, seconds: float = 60) -> None:
         """Remove what the last run left, then start."""

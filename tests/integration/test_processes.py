@@ -1,6 +1,8 @@
 """Failures on real servers: the processes are killed where they should be."""
 
 import os
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from qr_service.generation import CodeGenerator
@@ -55,6 +57,21 @@ def test_a_broken_promise_is_found(world, monkeypatch, failure):
     found = judge(world, scenario("a code"), put, failure)
     lost = failure is Failure.CRASH_BEFORE  # a PUT is sent again
     assert any("has no object" in broken for broken in found) is lost
+
+
+@pytest.mark.parametrize("title", ["a code", "a code with a key"])
+def test_a_second_code_of_one_request_is_found(world, monkeypatch, title):
+    real = CodeGenerator._store
+
+    def twice(generator, record, image):
+        code = replace(record.code, qr_id=f"00{str(uuid4())[2:]}")
+        code = replace(code, object_key=f"codes/{code.qr_id}.png")
+        real(generator, replace(record, code=code, idempotency_key=None), image)
+        return real(generator, record, image)
+
+    monkeypatch.setattr(CodeGenerator, "_store", twice)
+    found = judge(world, scenario(title), -1, Failure.LOST)
+    assert any("codes of fewer requests" in broken for broken in found)
 
 
 def test_an_error_of_the_proof_itself_is_not_an_outcome(world, monkeypatch):

@@ -8,7 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from local.processes import descendants, kill, wait_until
+from local.processes import (
+    descendants,
+    kill,
+    wait_until,
+    with_parent_death_signal,
+)
 from local.project import ROOT
 
 
@@ -36,7 +41,9 @@ class Launcher:
     def start(self) -> "Launcher":
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                self.command("run", "--port", str(self.port)),
+                with_parent_death_signal(
+                    self.command("run", "--port", str(self.port)), signal.SIGTERM
+                ),
                 cwd=ROOT,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,

@@ -23,8 +23,11 @@ class Field:
     """A field of any kind.
 
     `about` says what it is for, `default` is its value if it is missing, unless it is
-    `required`; `needs` is another field without which it is refused.
+    `required`; `needs` is another field without which it is refused. `allowed` is what
+    is accepted, in the words of an error.
     """
+
+    allowed: Allowed
 
     # These are no dataclasses: each would take half a millisecond of the import.
     def __init__(
@@ -41,11 +44,6 @@ class Field:
         self.default = default
         self.required = required
         self.needs = needs
-
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        raise NotImplementedError
 
     def check(self, name: str, value: Any) -> Any:
         """Return the value as the service uses it; raises BadRequest."""
@@ -70,10 +68,7 @@ class Field:
 class Text(Field):
     """Text of at least one character that UTF-8 can encode, without U+0000."""
 
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        return "1 character or more"
+    allowed = "1 character or more"
 
     def check(self, name: str, value: Any) -> str:
         """Return the text."""
@@ -95,10 +90,7 @@ class Text(Field):
 class Boolean(Field):
     """True or false."""
 
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        return "true or false"
+    allowed = "true or false"
 
     def check(self, name: str, value: Any) -> bool:
         """Return true or false."""
@@ -126,11 +118,7 @@ class Number(Field):
         self.most = most
         self.unit = unit
         self.integer = integer
-
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        return f"{self.least}..{self.most}"
+        self.allowed = f"{least}..{most}"
 
     def check(self, name: str, value: Any) -> float:
         """Return the number."""
@@ -151,11 +139,7 @@ class Choice(Field):
     ) -> None:
         super().__init__(name, about, **common)
         self.choices = choices
-
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        return list(self.choices)
+        self.allowed = list(choices)
 
     def check(self, name: str, value: Any) -> str:
         """Return the choice."""
@@ -174,11 +158,7 @@ class Colour(Field):
     ) -> None:
         super().__init__(name, about, **common)
         self.transparent = transparent
-
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        return f"#RRGGBB or {TRANSPARENT}" if self.transparent else "#RRGGBB"
+        self.allowed = f"#RRGGBB or {TRANSPARENT}" if transparent else "#RRGGBB"
 
     def check(self, name: str, value: Any) -> str:
         """Return the colour, in lower case."""
@@ -206,12 +186,8 @@ class Object(Field):
         super().__init__(name, about, **common)
         self.members = members
         self.build = build
-
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        members = ", ".join(f'"{member.name}": ...' for member in self.members)
-        return f"an object, {{{members}}}"
+        names = ", ".join(f'"{member.name}": ...' for member in members)
+        self.allowed = f"an object, {{{names}}}"
 
     def check(self, name: str, value: Any) -> Any:
         """Return what `build` makes of the members."""
@@ -223,10 +199,7 @@ class Object(Field):
 class Logo(Field):
     """The file of a logo, as a data URL."""
 
-    @property
-    def allowed(self) -> Allowed:
-        """What is accepted, in the words of an error."""
-        return "a data URL"
+    allowed = "a data URL"
 
     def check(self, name: str, value: Any) -> bytes:
         """Return the file."""
