@@ -14,6 +14,8 @@ from rehearsal import servers, steps
 class FakeRehearsal:
     """A rehearsal with the given steps and one server."""
 
+    has_release = True
+
     def __init__(self, folder, *steps):
         self.log = folder / "server.log"
         self.log.write_text("the server's last line")
