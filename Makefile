@@ -108,7 +108,7 @@ format: ## Format the code and apply automatic fixes
 	@$(IN_VENV) ruff check --fix
 	@$(IN_VENV) ruff format
 
-docs: ## Write the fields in docs/api.md and template.yaml, and docs/openapi.json
+docs: ## Write what is generated: fields, OpenAPI, the page /docs
 	@PYTHONPATH=layers/common $(IN_VENV) python -m docs
 
 lint: export ENVIRONMENTS = checkov pipeline

@@ -1,12 +1,16 @@
 """`make docs`: write what is generated. A test compares it with what is committed."""
 
-from docs import fields, openapi
+from docs import fields, openapi, page
 from local.project import ROOT
 
 
 def generated() -> dict[str, str]:
     """Return the text of each file, by its path in the repository."""
-    return {**fields.generated(), "docs/openapi.json": openapi.text()}
+    return {
+        **fields.generated(),
+        "functions/pages/openapi.json": openapi.text(),
+        "functions/pages/docs.html": page.text(),
+    }
 
 
 if __name__ == "__main__":

@@ -73,8 +73,13 @@ def object_schema(fields: Sequence[Field]) -> dict[str, Any]:
 def table() -> str:
     """Return the table of the fields, in Markdown."""
     lines = ["| field | type | default | what it is |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(_row(field))} |" for field in FIELDS]
+    lines += [f"| {' | '.join(row)} |" for row in rows()]
     return "\n".join(lines) + "\n"
+
+
+def rows() -> list[list[str]]:
+    """Return name, type, default and meaning of each field."""
+    return [list(_row(field)) for field in FIELDS]
 
 
 def _row(field: Field) -> Iterator[str]:

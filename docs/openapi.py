@@ -1,4 +1,4 @@
-"""The OpenAPI document of the service: docs/openapi.json, written by `make docs`.
+"""The OpenAPI document: functions/pages/openapi.json, written by `make docs`.
 
 What it says of fields comes from edge/request.py, its errors from errors.py, and its
 examples are the events below events/, which the tests send and whose answers they
@@ -20,6 +20,22 @@ from docs.fields import FIELDS, object_schema
 from local.project import EVENTS
 
 Document = dict[str, Any]
+
+# In the document, in place of the API's own address; GET /openapi.json replaces it.
+BASE = "https://qr.example.com"
+# The events of generate that are examples, and what they show.
+EXAMPLES = {
+    "url": "A code",
+    "idempotent": "A code that exists once, however often the request is repeated",
+    "dry_run": "A dry run: what would come of it, and nothing is stored",
+    "svg": "An SVG",
+    "styled": "Colours, size and error correction",
+    "rounded": "Rounded modules",
+    "gradient": "A gradient",
+    "logo": "A logo",
+    "wifi": "A Wi-Fi network",
+    "japanese": "Text that is not ASCII",
+}
 
 CODE = {"type": "string", "format": "uuid", "description": "The id of a code."}
 MOMENT = {
@@ -136,6 +152,7 @@ SCHEMAS = {
 HEADERS: Document = {
     "Location": "The address of the code, or of its image.",
     "Retry-After": "Seconds after which the request can be repeated.",
+    "ETag": "The version of the document.",
     "Idempotency-Replayed": "`true` if this is the answer to an earlier request.",
 }
 FORBIDDEN = "No API key, or a wrong one (`forbidden`)."
@@ -196,15 +213,17 @@ def problems(raised: list[type[QRError]], *, key: bool) -> Document:
 
 
 def examples() -> Iterator[tuple[str, Document]]:
-    """Yield the bodies of the events of generate, by their names."""
-    for file in sorted((EVENTS / "generate").glob("*.json")):
-        event = json.loads(file.read_text())
-        if not event["isBase64Encoded"]:
-            yield file.stem, {"value": json.loads(event["body"])}
+    """Yield the EXAMPLES: what each shows, and its event."""
+    for name, title in EXAMPLES.items():
+        yield title, json.loads((EVENTS / "generate" / f"{name}.json").read_text())
 
 
 def generate() -> Document:
     """Return the operation POST /generate."""
+    bodies = {
+        name: {"summary": title, "value": json.loads(event["body"])}
+        for name, (title, event) in zip(EXAMPLES, examples(), strict=True)
+    }
     return {
         "operationId": "generate",
         "summary": "Create a code.",
@@ -228,7 +247,7 @@ def generate() -> Document:
         ],
         "requestBody": {
             "required": True,
-            "content": content("GenerateRequest", dict(examples())),
+            "content": content("GenerateRequest", bodies),
         },
         "responses": {
             "200": response("The properties of the image (dry run).", "Preview"),
@@ -246,7 +265,13 @@ def retrieve(name: str, about: str, schema: str) -> Document:
         "operationId": name,
         "summary": about,
         "parameters": [
-            {"name": "qr_id", "in": "path", "required": True, "schema": CODE},
+            {
+                "name": "qr_id",
+                "in": "path",
+                "required": True,
+                "description": "The id of a code.",
+                "schema": {"type": "string", "format": "uuid"},
+            },
             {
                 "name": "redirect",
                 "in": "query",
@@ -275,6 +300,29 @@ def health(name: str, about: str, schema: str) -> Document:
     }
 
 
+def page(name: str, about: str, kind: str) -> Document:
+    """Return the operation GET of one of the documents."""
+    found = response(about, "", "ETag")
+    schema: Document = {"type": "object" if kind == "application/json" else "string"}
+    return {
+        "operationId": name,
+        "summary": about,
+        "parameters": [
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "The ETag of an earlier answer.",
+                "schema": {"type": "string"},
+            }
+        ],
+        "responses": {
+            "200": {**found, "content": {kind: {"schema": schema}}},
+            "304": response("It has not changed.", "", "ETag"),
+            **problems([], key=False),
+        },
+    }
+
+
 def document() -> Document:
     """Return the document."""
     head = "The same without a body."
@@ -286,6 +334,7 @@ def document() -> Document:
             "description": "QR codes that are proven to scan, and that expire.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "servers": [{"url": BASE}],
         "paths": {
             "/generate": {"post": generate()},
             "/retrieve/{qr_id}": {
@@ -295,6 +344,20 @@ def document() -> Document:
             "/health": {
                 "get": health("health", "Look whether the service works.", "Health"),
                 "head": health("health_head", head, ""),
+            },
+            "/": {
+                "get": {
+                    "operationId": "root",
+                    "summary": "Go to the documentation.",
+                    "responses": {
+                        "302": response("GET /docs.", "", "Location"),
+                        **problems([], key=False),
+                    },
+                }
+            },
+            "/docs": {"get": page("docs", "This page, in HTML.", "text/html")},
+            "/openapi.json": {
+                "get": page("openapi", "This document.", "application/json")
             },
         },
         "components": {

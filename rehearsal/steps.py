@@ -104,6 +104,7 @@ class Rehearsal:
             self.answer_at_once,
             self.hold_no_secret,
             self.may_connect_to_the_cache,
+            self.describe_itself,
             self.require_a_key,
             self.generate,
             self.retrieve,
@@ -231,6 +232,21 @@ class Rehearsal:
             check(allowed, f"{function}Function may not connect to {resource}.")
 
     # ------------------------------------------------------------------ life of a code
+
+    def describe_itself(self) -> None:
+        """GET / leads to the page, which has the address of this stage."""
+        root = self.call("GET", "/")
+        location = root.headers["Location"] or ""
+        check(location.endswith("/docs"), f"GET / leads to {location}.")
+        page = self.call("GET", "/docs")
+        policy = page.headers["Content-Security-Policy"] or ""
+        check(page.status == 200 and "sha256-" in policy, f"GET /docs: {page.status}")
+        document = self.call("GET", "/openapi.json")
+        (server,) = document.json["servers"]
+        check(server["url"].endswith(location.removesuffix("/docs")), str(server))
+        tag = {"If-None-Match": document.headers["ETag"] or ""}
+        again = self.call("GET", "/openapi.json", headers=tag)
+        check(again.status == 304, f"With the ETag: {again.status}")
 
     def require_a_key(self) -> None:
         """POST /generate without a key, or with a wrong one: 403."""

@@ -23,6 +23,7 @@ from qr_service.engine.symbol import ECIS, LEVELS
 from qr_service.errors import BadField, BadRequest
 from samcli.yamlhelper import yaml_parse
 
+import functions.pages.app as pages
 from docs import fields as declared
 from docs.__main__ import generated
 from tests.support.environment import ENVIRONMENT
@@ -33,6 +34,7 @@ from tests.support.template import (
     RESOURCES,
     ROOT,
     TEMPLATE,
+    has_shared,
     read,
 )
 
@@ -42,8 +44,8 @@ POWERTOOLS = {
     "POWERTOOLS_METRICS_NAMESPACE",
     "POWERTOOLS_SERVICE_NAME",
 }
-# They call AWS and use neither the layers nor the network.
-WITHOUT_LAYERS = {"verify"}
+# They use neither the layers nor the network.
+WITHOUT_LAYERS = {"pages", "verify"}
 # Set by Lambda: the template must not set it.
 FROM_LAMBDA = {"AWS_REGION"}
 
@@ -59,6 +61,7 @@ def routes() -> Iterator[tuple[str, str, Path]]:
 
 
 ROUTES = list(routes())
+GENERATED = generated()
 
 
 def events_of(folder: Path) -> list[dict[str, Any]]:
@@ -71,6 +74,8 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
 
 def routes_in(folder: Path) -> set[tuple[str, str]]:
     """Return method and path of each route that a handler has."""
+    if folder.name == "pages":  # it has no router: three routes need none
+        return {("GET", path) for path in ("/", *pages.DOCUMENTS)}
     source = (folder / "app.py").read_text()
     single = re.findall(r'@app\.(get|post)\("(/[^"]*)"\)', source)
     several = re.findall(r'@app\.route\("(/[^"]*)", method=\[([^\]]*)\]\)', source)
@@ -310,9 +315,9 @@ def test_the_defaults_are_accepted_and_change_nothing():
     assert parsed({"gradient": gradient}) == parsed({"gradient": full})
 
 
-@pytest.mark.parametrize("name", ["docs/api.md", "docs/openapi.json", "template.yaml"])
+@pytest.mark.parametrize("name", sorted(GENERATED))
 def test_what_is_generated_is_committed(name):
-    assert (ROOT / name).read_text() == generated()[name], "run make docs"
+    assert (ROOT / name).read_text() == GENERATED[name], "run make docs"
 
 
 def test_a_field_that_is_declared_is_everywhere(monkeypatch):
@@ -394,7 +399,7 @@ def test_no_function_of_the_layers_has_a_variable_of_its_own():
 def test_functions_without_layers_import_nothing_of_them():
     for name in WITHOUT_LAYERS:
         assert not imports_of(ROOT / "functions" / name / "app.py")
-        assert FUNCTIONS[f"{name.title()}Function"]["Layers"] == {"Ref": "AWS::NoValue"}
+        assert not has_shared(f"{name.title()}Function", "Layers")
 
 
 # --------------------------------------------------------------------- documents

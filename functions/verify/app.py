@@ -37,6 +37,7 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
         for name, request, status in (
             ("GENERATE_VERSION", dry_run(), 200),
             ("RETRIEVE_VERSION", retrieval(UNKNOWN), 404),
+            ("PAGES_VERSION", proxy_event("GET", "/docs", "/docs"), 200),
         )
         if (found := fault(os.environ[name], request, status))
     }

@@ -52,7 +52,11 @@ def aws(monkeypatch, functions):
     """Return Lambda and CodeDeploy; the versions are those of this release."""
     clients = {
         "lambda": Lambda(
-            {"generate:2": functions.generate, "retrieve:7": functions.retrieve}
+            {
+                "generate:2": functions.generate,
+                "retrieve:7": functions.retrieve,
+                "pages:3": functions.pages,
+            }
         ),
         "codedeploy": CodeDeploy(),
     }
@@ -60,6 +64,7 @@ def aws(monkeypatch, functions):
     monkeypatch.setattr(verify, "boto3", boto3)
     monkeypatch.setenv("GENERATE_VERSION", "generate:2")
     monkeypatch.setenv("RETRIEVE_VERSION", "retrieve:7")
+    monkeypatch.setenv("PAGES_VERSION", "pages:3")
     return clients
 
 
@@ -79,7 +84,7 @@ def test_versions_that_work_get_traffic(aws, bucket):
     assert bucket.keys() == before  # a dry run stores nothing
 
 
-@pytest.mark.parametrize("name", ["generate:2", "retrieve:7"])
+@pytest.mark.parametrize("name", ["generate:2", "retrieve:7", "pages:3"])
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [

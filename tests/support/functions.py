@@ -10,6 +10,7 @@ from qr_service.config import settings
 import functions.cleanup.app as cleanup
 import functions.generate.app as generate
 import functions.migrate.app as migrate
+import functions.pages.app as pages
 import functions.retrieve.app as retrieve
 from local.servers import S3, PostgreSQL, Valkey
 from tests.support.gateway import Context
@@ -53,10 +54,11 @@ def environment(servers):
 
 
 class Functions:
-    """The three handlers."""
+    """The handlers."""
 
     generate = staticmethod(generate.handler)
     retrieve = staticmethod(retrieve.handler)
+    pages = staticmethod(pages.handler)
 
     @staticmethod
     def clean_up(seconds=60):

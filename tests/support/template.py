@@ -28,3 +28,8 @@ def of_type(kind: str) -> dict[str, dict[str, Any]]:
 
 
 FUNCTIONS = of_type("AWS::Serverless::Function")
+
+
+def has_shared(name: str, member: str) -> bool:
+    """Return whether a function has a property of Globals."""
+    return member not in RESOURCES[name].get("IgnoreGlobals", [])

@@ -1,0 +1,54 @@
+"""The page /docs of a running system: every call on it works as it is shown."""
+
+import html
+import re
+import subprocess
+import sys
+
+import pytest
+
+from docs import page
+from docs.openapi import EXAMPLES
+from local import http
+
+EVERY_CALL = len(EXAMPLES) + len(page.calls("/retrieve/{qr_id}")) + 2
+
+
+@pytest.fixture(scope="module")
+def calls(service):
+    """Return the calls on the page by their language, with an id of a code."""
+    leads_to = http.get(service)
+    assert leads_to.status == 302
+    text = http.get(f"{service}{leads_to.headers['Location']}").body.decode()
+    made = http.post(f"{service}/generate", {"data": "page"}).json["qr_id"]
+    return {
+        language: [
+            html.unescape(call).replace(page.QR_ID, made)
+            for call in re.findall(
+                f'<pre class="{language}"><code>(.*?)</code></pre>', text, re.DOTALL
+            )
+        ]
+        for language in ("curl", "python")
+    }
+
+
+def run(command, folder):
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, f"{command[-1]}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_curl_works(calls, tmp_path):
+    assert len(calls["curl"]) == EVERY_CALL
+    for call in calls["curl"]:
+        run(["sh", "-c", call.replace("curl ", "curl --silent --fail ", 1)], tmp_path)
+    assert (tmp_path / "code.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_python_works(calls, tmp_path):
+    assert len(calls["python"]) == EVERY_CALL
+    for call in calls["python"]:
+        run([sys.executable, "-c", call], tmp_path)
+    assert (tmp_path / "code.png").read_bytes().startswith(b"\x89PNG")
