@@ -13,7 +13,7 @@ import psycopg2
 from qr_service.stores import migrations
 
 from benchmarks.measure import Budget, Row
-from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
+from local.servers import ADMIN, APPLICATION, S3, PostgreSQL, Server, Valkey
 from tests.support.environment import ENVIRONMENT
 
 BUDGETS = {
@@ -63,7 +63,7 @@ def stores(folder: Path, keys: Iterable[str] = ()) -> Iterator[dict[str, str]]:
         with closing(psycopg2.connect(postgresql.url(ADMIN))) as connection:
             migrations.apply(connection, migrations.load(MIGRATIONS))
         yield ENVIRONMENT | {
-            "DATABASE_URL": postgresql.url(),
+            "DATABASE_URL": postgresql.url(APPLICATION),  # one process does all
             "REDIS_PORT": str(valkey.port),
             "QR_BUCKET": BUCKET,
             "S3_ENDPOINT_URL": s3.endpoint_url,

@@ -51,7 +51,17 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 DATABASE = "qrcodes"
 ADMIN = "qr_admin"
+# The functions' roles: one of release 1, and since then one each. Here they share a
+# password, so that one process can act as several of them.
 APPLICATION = "qr_app"
+ROLES = (
+    APPLICATION,
+    "qr_generate",
+    "qr_retrieve",
+    "qr_redirect",
+    "qr_manage",
+    "qr_cleanup",
+)
 
 
 class Server(ABC):
@@ -207,7 +217,7 @@ def initdb(programs: Path, data: Path, user: str, *options: str) -> None:
 
 
 class PostgreSQL(Server):
-    """PostgreSQL with the database `qrcodes` and password logins for its two roles.
+    """PostgreSQL with the database `qrcodes` and password logins for its roles.
 
     `durable=False` gives up surviving a power cut for speed, for tests.
     """
@@ -221,11 +231,10 @@ class PostgreSQL(Server):
         self.durable = durable
         self.passwords: dict[str, str] = {}  # by role, once prepared
 
-    def url(self, role: str = APPLICATION) -> str:
+    def url(self, role: str) -> str:
         """Return the connection URL of a role, password included, once prepared."""
-        return (
-            f"postgresql://{role}:{self.passwords[role]}@{HOST}:{self.port}/{DATABASE}"
-        )
+        password = self.passwords[ADMIN if role == ADMIN else APPLICATION]
+        return f"postgresql://{role}:{password}@{HOST}:{self.port}/{DATABASE}"
 
     def command_prefix(self) -> Sequence[str]:
         """Return the command prefix that drops root."""
@@ -267,7 +276,7 @@ class PostgreSQL(Server):
     def start(self, seconds: float = 30) -> None:
         """Start it; create its roles and its database if they are missing."""
         super().start(seconds)
-        self._create_role_and_database()
+        self._create_roles_and_database()
 
     def answers(self) -> bool:
         """Return whether the administrator can log in."""
@@ -277,12 +286,13 @@ class PostgreSQL(Server):
             return False
         return True
 
-    def _create_role_and_database(self) -> None:
+    def _create_roles_and_database(self) -> None:
         roles = "SELECT 1 FROM pg_roles WHERE rolname = %s"
-        if not self._execute(roles, APPLICATION):
-            # The server computes the scram verifier; the log settings hide it.
-            password = self.passwords[APPLICATION]
-            self._execute(f"CREATE ROLE {APPLICATION} LOGIN PASSWORD %s", password)
+        for role in ROLES:
+            if not self._execute(roles, role):
+                # The server computes the scram verifier; the log settings hide it.
+                password = self.passwords[APPLICATION]
+                self._execute(f"CREATE ROLE {role} LOGIN PASSWORD %s", password)
         databases = "SELECT 1 FROM pg_database WHERE datname = %s"
         if not self._execute(databases, DATABASE):
             self._execute(f"CREATE DATABASE {DATABASE} OWNER {ADMIN}")

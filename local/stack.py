@@ -26,7 +26,7 @@ from samcli.yamlhelper import parse_yaml_file
 from local.http import Unreachable, get
 from local.processes import LocalError, free_port, spawn
 from local.project import EVENTS, FUNCTIONS, ROOT, TEMPLATE
-from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
+from local.servers import S3, PostgreSQL, Server, Valkey
 
 BUCKET = "qr-codes"
 ONLY_ON_AWS = {"verify"}  # calls Lambda and CodeDeploy; `make rehearse` runs it
@@ -111,7 +111,6 @@ class Stack:
         _together(*(store.start for store in self.stores))
         self.s3.create_bucket(BUCKET, bucket_cors())
         common = {
-            "DATABASE_URL": self.postgresql.url(),
             "DATABASE_AUTH": "password",
             "REDIS_HOST": "127.0.0.1",
             "REDIS_PORT": str(self.valkey.port),
@@ -127,12 +126,13 @@ class Stack:
             "AWS_ACCESS_KEY_ID": self.s3.access_key,
             "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
         }
-        admin = {"DATABASE_URL": self.postgresql.url(ADMIN)}
+        own = {
+            function: {"DATABASE_URL": self.postgresql.url(role)}
+            for function, role in database_roles().items()
+        }
         variables = self.api.variables
         variables.touch(mode=0o600)
-        variables.write_text(
-            json.dumps({"Parameters": common, "MigrateFunction": admin}, indent=2)
-        )
+        variables.write_text(json.dumps({"Parameters": common, **own}, indent=2))
 
     def start(self, progress: Callable[[str], None]) -> None:
         """Start everything; return when the API answers."""
@@ -275,6 +275,18 @@ def bucket_cors(template: Path = TEMPLATE) -> list[dict[str, Any]]:
         }
         for rule in bucket["CorsConfiguration"]["CorsRules"]
     ]
+
+
+def database_roles(template: Path = TEMPLATE) -> dict[str, str]:
+    """Return the role in the DATABASE_URL of each function that has one."""
+    roles = {}
+    for name, resource in parse_yaml_file(str(template))["Resources"].items():
+        environment = resource.get("Properties", {}).get("Environment", {})
+        if url := environment.get("Variables", {}).get("DATABASE_URL"):
+            text = url["Fn::Sub"]
+            text = text if isinstance(text, str) else text[0]
+            roles[name] = text.partition("://")[2].partition("@")[0]
+    return roles
 
 
 def cleanup_interval(template: Path = TEMPLATE) -> float:

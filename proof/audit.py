@@ -8,19 +8,19 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from io import BytesIO
 from itertools import pairwise
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import zxingcpp
 from PIL import Image as Raster
 from qr_service.codes import LEAST_LIFE
 from qr_service.engine import svg
 from qr_service.errors import timestamp
-from qr_service.stores.cache import EXPIRED_SECONDS
+from qr_service.stores.cache import EXPIRED_SECONDS, FRESH_SECONDS
 
 from proof.models import Row
 
@@ -32,6 +32,20 @@ class Entry:
     expires_at: datetime
     object_key: str
     forget_at: datetime
+    revision: int
+    fresh_until: datetime
+
+    @classmethod
+    def of(cls, value: bytes, forget_at: float) -> Self:
+        """Return the entry with this value, forgotten at this second."""
+        kept = json.loads(value)
+        return cls(
+            datetime.fromtimestamp(kept["expires_at"], UTC),
+            kept["object_key"],
+            datetime.fromtimestamp(forget_at, UTC),
+            kept["revision"],
+            datetime.fromtimestamp(kept["fresh_until"], UTC),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +157,15 @@ def _of_entries(state: State) -> Iterator[str]:
             bound = state.now + timedelta(seconds=EXPIRED_SECONDS)
         if entry.forget_at > bound:
             yield f"the cache keeps {qr_id} beyond its bound"
+        if entry.fresh_until > state.now + timedelta(seconds=FRESH_SECONDS):
+            yield f"the cache is believed for too long about {qr_id}"
         row = state.rows.get(qr_id)
         if row is None:
             if entry.object_key and entry.expires_at > state.now:
                 yield f"the cache holds {qr_id}, which has no row"
-        elif row.expires_at != entry.expires_at:
+        elif row.revision < entry.revision:
+            yield f"the cache holds a revision of {qr_id} that does not exist"
+        elif row.revision == entry.revision and row.expires_at != entry.expires_at:
             yield f"the cache holds another end of {qr_id}"
 
 

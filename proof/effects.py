@@ -85,10 +85,11 @@ def _statements() -> dict[str, str]:
 
 
 STATEMENTS = _statements()
+SCRIPTS = {cache.PUT: "put", cache.CLAIM: "claim"}
 EFFECTS = {
     *(f"postgresql {name}" for name in STATEMENTS.values()),
     *(f"postgresql {name}" for name in ("connect", "commit", "rollback")),
-    *(f"valkey {name}" for name in ("get", "set", "ping")),
+    *(f"valkey {name}" for name in ("get", "ping", *SCRIPTS.values())),
     *(f"s3 {name}" for name in ("PUT", "DELETE", "DeleteObjects", "ListObjectsV2")),
 }
 
@@ -231,9 +232,11 @@ class Valkey:
         """Send GET."""
         return self._cross("get", lambda: self._raw.get(key))
 
-    def set(self, key: str, value: str, *, exat: int) -> Any:
-        """Send SET with EXAT."""
-        return self._cross("set", lambda: self._raw.set(key, value, exat=exat))
+    def eval(self, script: str, keys: int, *arguments: Any) -> Any:
+        """Send EVAL with a script, whose name must be known."""
+        return self._cross(
+            SCRIPTS[script], lambda: self._raw.eval(script, keys, *arguments)
+        )
 
     def ping(self) -> Any:
         """Send PING."""

@@ -6,6 +6,7 @@ clock moves. The operations are the service's own code over the models. Everythi
 drawn from one source, so a seed repeats a history.
 """
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ from qr_service.stores.table import CodeTable
 from qr_service.sweep import GRACE, Sweeper
 from qr_service.telemetry import SafeError, metrics
 
+from local.servers import APPLICATION
 from proof import models
 from proof.audit import Acknowledged, Entry, State, leftovers, violations
 from proof.effects import MIGRATIONS, Failure, Lose, installed
@@ -92,18 +94,28 @@ class Crashed(BaseException):
     """The process has ended: no handler of the service catches this."""
 
 
+def _table(settings: Settings, role: str) -> CodeTable:
+    """Return the table as a function's role sees it; models have no roles."""
+    url = settings.database_url.replace(APPLICATION, role, 1)
+    return CodeTable(Database(dataclasses.replace(settings, database_url=url)))
+
+
 class Environment:
     """An execution environment: the service's objects, which live between requests."""
 
     def __init__(self, settings: Settings) -> None:
         self.connections: list[models.PostgreSQLConnection] = []
-        self.table = CodeTable(Database(settings))
         self.cache = Cache(settings)
         bulk = BulkStorage(settings)
-        self.generator = CodeGenerator(self.table, Storage(settings), self.cache)
-        self.retriever = Retriever(self.table, PresignedUrls(settings), self.cache)
-        self.cleaner = Cleaner(self.table, bulk, TOMBSTONE_DAYS, batch=2)
-        self.sweeper = Sweeper(self.table, bulk, page=2)
+        self.generator = CodeGenerator(
+            _table(settings, "qr_generate"), Storage(settings), self.cache
+        )
+        self.retriever = Retriever(
+            _table(settings, "qr_retrieve"), PresignedUrls(settings), self.cache
+        )
+        cleaned = _table(settings, "qr_cleanup")
+        self.cleaner = Cleaner(cleaned, bulk, TOMBSTONE_DAYS, batch=2)
+        self.sweeper = Sweeper(cleaned, bulk, page=2)
 
 
 class Task:
@@ -461,15 +473,7 @@ class History:
         now = datetime.now(UTC).timestamp()
         for key, (value, forget_at) in self.valkey.entries.items():
             if forget_at > now:
-                fields = json.loads(value)
-                yield (
-                    key.removeprefix("qr:"),
-                    Entry(
-                        datetime.fromtimestamp(fields["expires_at"], UTC),
-                        fields["object_key"],
-                        datetime.fromtimestamp(forget_at, UTC),
-                    ),
-                )
+                yield key.removeprefix("qr:"), Entry.of(value, forget_at)
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg2
+from qr_service.stores.cache import CLAIM, PUT
 
 from proof.effects import STATEMENTS
 
@@ -37,6 +38,7 @@ class Row:
     idempotency_key: str | None = None
     request_digest: bytes | None = None
     answer: str | None = None
+    revision: int = 1
 
 
 ERASED = (
@@ -176,7 +178,8 @@ class PostgreSQLCursor:
         row = self._server.rows.get(parameters["id"])
         if row is None:
             return []
-        return [(row.expires_at, row.object_key or "", row.content_type or "")]
+        found = (row.expires_at, row.object_key or "", row.content_type or "")
+        return [(*found, row.revision)]
 
     def _find_answer(self, parameters: Parameters) -> Rows:
         row = self._holder(parameters)
@@ -208,7 +211,7 @@ class PostgreSQLCursor:
             self._server.wait()
         row = Row(**fields)
         given = [row.idempotency_key, row.request_digest, row.answer]
-        if row.expires_at <= row.created_at or given.count(None) not in (0, 3):
+        if row.expires_at < row.created_at or given.count(None) not in (0, 3):
             raise psycopg2.errors.CheckViolation
         self._connection.changes[row.id] = row
         return [(row.id,)]
@@ -397,10 +400,29 @@ class Valkey:
         value, forget_at = self.entries.get(key, (b"", 0))
         return value if datetime.now(UTC).timestamp() < forget_at else None
 
-    def set(self, key: str, value: str, *, exat: int) -> bool:
-        """Keep a value until a second."""
-        self.entries[key] = (value.encode(), exat)
-        return True
+    def eval(self, script: str, _keys: int, key: str, *arguments: Any) -> int:
+        """Run one of the cache's scripts."""
+        scripts: dict[str, Callable[..., int]] = {PUT: self._put, CLAIM: self._claim}
+        run = scripts[script]
+        return run(key, *arguments)
+
+    def _put(self, key: str, value: str, revision: int, forget_at: int) -> int:
+        old = self.get(key)
+        if old is not None and json.loads(old)["revision"] > revision:
+            return 0
+        self.entries[key] = (value.encode(), forget_at)
+        return 1
+
+    def _claim(self, key: str, now: int, until: int) -> int:
+        old = self.get(key)
+        if old is None:
+            return 1
+        entry = json.loads(old)
+        if entry["fresh_until"] > now:
+            return 0
+        entry["fresh_until"] = until
+        self.entries[key] = (json.dumps(entry).encode(), self.entries[key][1])
+        return 1
 
     def ping(self) -> bool:
         """Answer."""

@@ -22,17 +22,19 @@ from uuid import UUID, uuid4
 import psycopg2
 import redis
 from qr_service import generation, sweep
+from qr_service.codes import Code
 from qr_service.config import Settings
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.errors import QRError, StorageUnavailable, timestamp
 from qr_service.stores import cache, database, migrations
 from qr_service.stores.bulk import BulkStorage
+from qr_service.stores.cache import FRESH_SECONDS, Cache
 from qr_service.stores.database import connect_with_retries
 from qr_service.stores.storage import Storage
 from qr_service.telemetry import SafeError, logger
 
 from local.processes import LocalError, wait_until
-from local.servers import ADMIN, S3, PostgreSQL, Server, Valkey
+from local.servers import ADMIN, APPLICATION, S3, PostgreSQL, Server, Valkey
 from proof.audit import Acknowledged, State, leftovers, violations
 from proof.effects import MIGRATIONS, Failure, Lose, installed
 from proof.histories import SETTINGS, TOMBSTONE_DAYS, Environment
@@ -118,7 +120,7 @@ class Servers:
         return Settings(
             **{
                 **asdict(SETTINGS),
-                "database_url": self.postgresql.url(),
+                "database_url": self.postgresql.url(APPLICATION),
                 "redis_host": "127.0.0.1",
                 "redis_port": self.valkey.port,
                 "qr_bucket": BUCKET,
@@ -248,7 +250,7 @@ def _generate(key: str | None) -> Callable[[World, Environment], dict[str, Any]]
 
 def _generate_late(_: World, environment: Environment) -> dict[str, Any]:
     """Generate while another request takes the key: at first there is no answer."""
-    table = environment.table
+    table = environment.generator.table
     real, looked = table.find_answer, iter([True])
 
     def find_answer(owner: str, key: str | None) -> Any:
@@ -266,6 +268,15 @@ def _retrieve(_: World, environment: Environment) -> None:
 def _clean_up(_: World, environment: Environment) -> None:
     environment.cleaner.clean_up(lambda: 3600.0)
     environment.sweeper.sweep([SLICE], lambda: True)
+
+
+def _cached(world: World) -> None:
+    """Store a code that is cached, and not fresh any more."""
+    ends = _soon()
+    world.store(1, ends)
+    old = datetime.now(UTC) - timedelta(seconds=FRESH_SECONDS)
+    code = Code(_id(1), ends, f"codes/{_id(1)}.png", "image/png")
+    Cache(world.settings).put(code, old)
 
 
 def _clean_up_without_s3(_: World, environment: Environment) -> None:
@@ -337,6 +348,7 @@ SCENARIOS = (
         KEY,
     ),
     Scenario("retrieve", "a code", lambda world: world.store(1, _soon()), _retrieve),
+    Scenario("retrieve", "an old entry", _cached, _retrieve),
     Scenario("cleanup", "expired codes, an orphan", _expired, _clean_up),
     Scenario("cleanup", "without S3", _expired, _clean_up_without_s3, fails=True),
     Scenario("migrate", "a new database", _new_database, _migrate),

@@ -104,15 +104,8 @@ class Stores:
             value: Any = self.valkey.get(name)
             forget_at: Any = self.valkey.expiretime(name)
             if value:
-                kept = json.loads(value)
-                yield (
-                    name.decode().removeprefix("qr:"),
-                    Entry(
-                        datetime.fromtimestamp(kept["expires_at"], UTC),
-                        kept["object_key"],
-                        datetime.fromtimestamp(forget_at, UTC),
-                    ),
-                )
+                qr_id = name.decode().removeprefix("qr:")
+                yield qr_id, Entry.of(value, forget_at)
 
 
 def audit(stores: Stores) -> list[str]:

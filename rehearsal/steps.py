@@ -476,7 +476,7 @@ class Rehearsal:
         self.trusted.write_text(authorities.read_text())
         self.database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE usename = 'qr_app'"
+            " WHERE usename LIKE 'qr%' AND pid <> pg_backend_pid()"
         )
         self.cache.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 

@@ -62,6 +62,7 @@ class Upgrade:
                 Production="false",
                 Rollout="AllAtOnce",
                 ManageApiGatewayAccount="false",
+                FormerRole="true",
             )
         self._check_codes()
 

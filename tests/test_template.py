@@ -22,6 +22,8 @@ from tests.support.template import (
 SAMCONFIG = tomllib.loads(read("samconfig.toml"))
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 DBI_RESOURCE_ID = ["Database", "DbiResourceId"]
+# Those that read or write codes.
+WITH_DATABASE = ["GenerateFunction", "RetrieveFunction", "CleanupFunction"]
 
 
 def policy_actions(properties: Mapping[str, Any]) -> set[str]:
@@ -187,18 +189,36 @@ def test_no_function_may_access_a_resource_of_another_stack():
 
 def test_functions_may_connect_to_the_database_of_their_url():
     """Check the instance; `make rehearse` proves it for the proxy in production."""
-    environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    stage, _, address = environment["DATABASE_URL"]["Fn::Sub"][1]["Host"]["Fn::If"]
-    assert (stage, set(names_in(address))) == ("IsProduction", {"Database"})
-    for name in ("GenerateFunction", "RetrieveFunction", "CleanupFunction"):
-        (allowed,) = (
-            statement["Resource"]["Fn::Sub"]
+    for name in WITH_DATABASE:
+        environment = FUNCTIONS[name]["Environment"]["Variables"]
+        url, values = environment["DATABASE_URL"]["Fn::Sub"]
+        stage, _, address = values["Host"]["Fn::If"]
+        assert (stage, set(names_in(address))) == ("IsProduction", {"Database"})
+        role = f"qr_{name.removesuffix('Function').lower()}"
+        assert url.startswith(f"postgresql://{role}@")
+        ((own, former),) = (
+            [each["Fn::Sub"] for each in statement["Resource"]]
             for policy in FUNCTIONS[name]["Policies"]
             for statement in policy["Statement"]
             if statement["Action"] == "rds-db:connect"
         )
-        stage, _, database = allowed[1]["Id"]["Fn::If"]
-        assert (stage, database) == ("IsProduction", {"Fn::GetAtt": DBI_RESOURCE_ID})
+        for _, names in (own, former):
+            stage, _, database = names["Id"]["Fn::If"]
+            instance = {"Fn::GetAtt": DBI_RESOURCE_ID}
+            assert (stage, database) == ("IsProduction", instance)
+        assert own[0].endswith(f":dbuser:${{Id}}/{role}")
+        assert former[1]["Role"] == {"Fn::If": ["HasFormerRole", "qr_app", role]}
+    assert PARAMETERS["FormerRole"]["Default"] == "false"
+
+
+def test_the_proxy_may_connect_as_every_role_of_a_function():
+    (policy,) = RESOURCES["DatabaseProxyRole"]["Properties"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    *own, (former, names) = (each["Fn::Sub"] for each in statement["Resource"])
+    roles = {f"qr_{name.removesuffix('Function').lower()}" for name in WITH_DATABASE}
+    assert {each.rpartition("/")[2] for each in own} == roles
+    assert former.endswith("/${Role}")
+    assert names["Role"]["Fn::If"][:2] == ["HasFormerRole", "qr_app"]
 
 
 def test_no_trace_contains_the_id_of_a_code():
@@ -317,9 +337,7 @@ def test_migrations_are_applied_before_a_function_gets_traffic():
         assert "Schema" in RESOURCES[name]["DependsOn"], name
 
 
-@pytest.mark.parametrize(
-    "name", ["GenerateFunction", "RetrieveFunction", "CleanupFunction"]
-)
+@pytest.mark.parametrize("name", WITH_DATABASE)
 def test_functions_wait_for_the_proxy_if_there_is_one(name):
     """A DependsOn cannot depend on a condition, a tag can."""
     assert FUNCTIONS[name]["Tags"] == {
@@ -347,7 +365,8 @@ def test_every_function_behind_the_api_is_published():
 def test_a_change_of_the_environment_publishes_a_version(name):
     """Require a new version, because an alias keeps the environment of its version."""
     shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    environment = shared if has_shared(name, "Environment") else {}
+    own = FUNCTIONS[name].get("Environment", {})
+    environment = [own, shared if has_shared(name, "Environment") else {}]
     # The proxy and the user change only together with the database and the cache.
     used = set(names_in(environment)) - {"AWS::StackName", "DatabaseProxy", "CacheUser"}
     used |= set(names_in(TEMPLATE["Globals"]["Function"]["Tracing"]))

@@ -6,7 +6,7 @@ The servers run for the session; each test gets a fresh execution environment.
 import psycopg2
 import pytest
 
-from local.servers import S3, PostgreSQL, Valkey
+from local.servers import APPLICATION, S3, PostgreSQL, Valkey
 from tests.support.functions import (
     BUCKET,
     Bucket,
@@ -30,7 +30,7 @@ def servers(tmp_path_factory):
         for server in (postgresql, valkey, s3):
             server.start()
         s3.create_bucket(BUCKET)
-        transcript.keep_out(s3.secret_key, postgresql.url("qr_app"))
+        transcript.keep_out(s3.secret_key, postgresql.url(APPLICATION))
         yield started
     finally:
         for server in (s3, valkey, postgresql):

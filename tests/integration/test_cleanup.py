@@ -87,7 +87,7 @@ def test_image_and_data_are_erased_and_the_code_stays_410(
     assert bucket.keys() == set()
     (row,) = database("SELECT * FROM qr_codes")
     kept = [value for value in row if value is not None]
-    assert len(kept) == 4, "id, created_at, expires_at and erased_at are kept"
+    assert len(kept) == 5, "id, created_at, expires_at, erased_at and revision"
     for _ in range(2):  # from the database, then from the cache
         gone = get_retrieve(functions.retrieve, qr_id)
         assert gone.status == 410

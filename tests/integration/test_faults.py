@@ -233,7 +233,11 @@ def test_a_cluster_gets_only_the_commands_that_the_template_allows(functions, cl
         asked = {name.removeprefix("cmdstat_") for name in node.info("commandstats")}
     rights = RESOURCES["CacheUser"]["Properties"]["AccessString"].split()
     allowed = {right[1:] for right in rights if right.startswith("+")}
-    assert {"get", "set", "ping"} <= asked - {"config|resetstat", "info"} <= allowed
+    assert (
+        {"get", "set", "eval", "ping"}
+        <= asked - {"config|resetstat", "info"}
+        <= allowed
+    )
 
 
 @pytest.mark.parametrize("kind", ["single node", "cluster"])
@@ -297,7 +301,7 @@ def test_without_storage_no_row_is_left(functions, servers, database):
 def test_a_connection_lost_while_frozen_is_replaced(functions, database):
     database(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE usename = 'qr_app'"
+        " WHERE usename <> 'qr_admin'"
     )
     assert post_generate(functions.generate, BODY).status == 201
     assert get_health(functions.retrieve).status == 200
@@ -308,7 +312,7 @@ def test_a_database_that_does_not_answer_times_out(
     functions, database, monkeypatch, log
 ):
     monkeypatch.setattr("qr_service.stores.database.TIMEOUT", 0.5)
-    pids = database("SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'")
+    pids = database("SELECT pid FROM pg_stat_activity WHERE usename <> 'qr_admin'")
     held = [suspended(pid) for (pid,) in pids]
     for one in held:
         one.__enter__()
@@ -457,26 +461,26 @@ def test_an_object_is_kept_if_its_commit_cannot_be_checked(
 
 
 def test_a_connection_to_a_demoted_writer_is_replaced(functions, database, bucket):
-    database("ALTER ROLE qr_app SET default_transaction_read_only = on")
+    database("ALTER ROLE qr_generate SET default_transaction_read_only = on")
     forget()  # the setting applies to new connections only
     try:
         assert post_generate(functions.generate, BODY).status == 503
     finally:
-        database("ALTER ROLE qr_app RESET default_transaction_read_only")
+        database("ALTER ROLE qr_generate RESET default_transaction_read_only")
     assert bucket.keys() == set()
     assert post_generate(functions.generate, BODY).status == 201
 
 
 def test_a_refused_insert_leaves_no_object(functions, database, bucket):
-    database("REVOKE INSERT ON qr_codes FROM qr_app")
+    database("REVOKE INSERT ON qr_codes FROM qr_generate")
     try:
         assert post_generate(functions.generate, BODY).status == 500
     finally:
-        database("GRANT INSERT ON qr_codes TO qr_app")
+        database("GRANT INSERT ON qr_codes TO qr_generate")
     assert bucket.keys() == set()
 
 
-CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE usename = 'qr_app'"
+CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE usename <> 'qr_admin'"
 
 
 @pytest.mark.parametrize("seconds", [database_store.IDLE + 1, -60])

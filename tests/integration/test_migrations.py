@@ -10,7 +10,7 @@ from qr_service.stores.migrations import Migration, MigrationError, apply, load
 
 from functions.migrate.app import FOLDER
 from local.processes import free_port
-from local.servers import PostgreSQL
+from local.servers import ROLES, PostgreSQL
 from tests.support.functions import migrate_with
 
 
@@ -26,11 +26,16 @@ def empty_database(servers):
 
 
 @pytest.fixture
-def application(servers, functions):
-    """Yield a cursor of the application's role."""
-    connection = psycopg2.connect(servers.postgresql.url("qr_app"))
-    with closing(connection), connection.cursor() as cursor:
-        yield cursor
+def as_role(servers, database):
+    """Return a function that runs a statement as a role, and changes nothing."""
+
+    def run(role, statement):
+        connection = psycopg2.connect(servers.postgresql.url(role))
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else None
+
+    return run
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def managed(tmp_path):
 PASSWORD = "of-the-master-user"
 # RDS has the two rds_ roles. CREATEROLE alone may not grant roles that others created.
 MANAGED = f"""
-    DROP ROLE qr_app; -- every local server has it
+    DROP ROLE {", ".join(ROLES)}; -- every local server has them
     CREATE ROLE rds_iam NOLOGIN;
     CREATE ROLE rds_superuser NOLOGIN;
     GRANT rds_iam TO rds_superuser WITH ADMIN OPTION;
@@ -125,45 +130,227 @@ def test_the_master_user_of_rds_can_apply_all_migrations(managed):
             assert apply(connection, wanted) == wanted
             with connection, connection.cursor() as cursor:
                 cursor.execute(RESULTING_RIGHTS)
-                assert cursor.fetchone() == (False, True, True, True)
+                assert cursor.fetchone() == (
+                    False,
+                    [True] * len(ROLES),
+                    [True] * len(ROLES),
+                )
 
 
 RESULTING_RIGHTS = """
     SELECT rolsuper,
-        pg_has_role('qr_app', 'rds_iam', 'member'),
-        has_table_privilege('qr_app', 'qr_codes', 'insert'),
-        (SELECT 'statement_timeout=4s' = ANY(rolconfig)
-            FROM pg_roles WHERE rolname = 'qr_app')
+        (SELECT array_agg(pg_has_role(rolname, 'rds_iam', 'member'))
+            FROM pg_roles WHERE rolname LIKE 'qr\\_%' AND rolname <> 'qr_admin'),
+        (SELECT array_agg('statement_timeout=4s' = ANY(rolconfig))
+            FROM pg_roles WHERE rolname LIKE 'qr\\_%' AND rolname <> 'qr_admin')
     FROM pg_roles WHERE rolname = current_user
 """
 
 
+# ------------------------------------------------------- what each role may not do
+
+INSERT = """
+    INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
+        created_at, expires_at)
+    VALUES (gen_random_uuid(), 'a', 'b', '{}', 'c', 'd', now(), now())
+"""
+COLUMNS = [
+    "id",
+    "owner",
+    "data",
+    "options",
+    "object_key",
+    "content_type",
+    "created_at",
+    "expires_at",
+    "erased_at",
+    "idempotency_key",
+    "request_digest",
+    "answer",
+    "revision",
+    "label",
+    "slug",
+    "printed",
+    "expired_url",
+    "count",
+    "targets",
+]
+STATEMENTS = {
+    "insert": INSERT,
+    "delete": "DELETE FROM qr_codes",
+    "scan": "SELECT * FROM scan('00000000')",
+    **{f"read {name}": f"SELECT {name} FROM qr_codes" for name in COLUMNS},
+    **{f"change {name}": f"UPDATE qr_codes SET {name} = NULL" for name in COLUMNS},
+}
+ANSWER = {"idempotency_key", "request_digest", "answer"}
+# What each role may do; a test holds that it may do nothing else.
+ALLOWED = {
+    "qr_generate": {
+        "insert",
+        *(f"read {name}" for name in ("id", "owner", "expires_at", *ANSWER)),
+        *(f"change {name}" for name in ANSWER),
+    },
+    "qr_retrieve": {
+        f"read {name}"
+        for name in ("id", "expires_at", "object_key", "content_type", "revision")
+    },
+    "qr_redirect": {"scan"},
+    "qr_manage": {
+        *(f"read {name}" for name in COLUMNS),
+        *(
+            f"change {name}"
+            for name in (
+                "owner",
+                "data",
+                "expires_at",
+                "erased_at",
+                "revision",
+                "label",
+                "expired_url",
+                "targets",
+                *ANSWER,
+            )
+        ),
+    },
+    "qr_cleanup": {
+        "delete",
+        "change erased_at",
+        *(
+            f"read {name}"
+            for name in (
+                "id",
+                "created_at",
+                "expires_at",
+                "erased_at",
+                "object_key",
+                "slug",
+            )
+        ),
+    },
+}
+
+
+def test_the_columns_are_those_of_the_table(as_role):
+    listed = as_role("qr_manage", "SELECT * FROM qr_codes LIMIT 0")
+    assert listed == []
+    found = as_role(
+        "qr_admin",
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_name = 'qr_codes'",
+    )
+    assert {name for (name,) in found} == set(COLUMNS)
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_a_role_may_do_what_it_needs_and_nothing_else(as_role, role):
+    may = set()
+    for name, statement in STATEMENTS.items():
+        try:
+            as_role(role, statement)
+        except errors.InsufficientPrivilege:
+            continue
+        may.add(name)
+    assert may == ALLOWED[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
     "statement",
     [
         "CREATE TABLE mine ()",
         "DROP TABLE qr_codes",
         "TRUNCATE qr_codes",
-        "UPDATE qr_codes SET expires_at = now()",
-        "UPDATE qr_codes SET id = gen_random_uuid()",
+        "ALTER TABLE qr_codes DISABLE TRIGGER forget",
         "SELECT * FROM schema_migrations",
         "CREATE ROLE other",
+        "SET ROLE qr_admin",
         "COPY qr_codes TO PROGRAM 'cat'",
     ],
 )
-def test_the_application_may_not_run(application, statement):
+def test_no_role_may_run(as_role, role, statement):
     with pytest.raises(errors.InsufficientPrivilege):
-        application.execute(statement)
+        as_role(role, statement)
 
 
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
         ("statement_timeout", "4s"),
+        ("lock_timeout", "3s"),
         ("idle_in_transaction_session_timeout", "1min"),
         ("timezone", "UTC"),
     ],
 )
-def test_the_application_has_timeouts_and_uses_utc(application, setting, value):
-    application.execute(f"SHOW {setting}")
-    assert application.fetchone() == (value,)
+def test_a_role_has_timeouts_and_uses_utc(as_role, role, setting, value):
+    assert as_role(role, f"SHOW {setting}") == [(value,)]
+
+
+# ----------------------------------------------------------------- what the table holds
+
+
+def test_a_redirect_learns_one_row(database, as_role):
+    for slug in ("7H3K9QWX", "7H3K9QWY"):
+        database(INSERT)
+        database(
+            "UPDATE qr_codes SET slug = %s, count = true, data = %s WHERE slug IS NULL",
+            slug,
+            f"https://example.com/{slug}",
+        )
+    (row,) = as_role("qr_redirect", "SELECT data, count FROM scan('7H3K9QWX')")
+    assert row == ("https://example.com/7H3K9QWX", True)
+    assert as_role("qr_redirect", "SELECT * FROM scan('00000000')") == []
+
+
+@pytest.mark.parametrize("slug", ["7h3k9qwx", "7H3K9QW", "7H3K9QWXX", "7H3K9QWI", ""])
+def test_a_slug_has_eight_characters_of_its_alphabet(database, slug):
+    database(INSERT)
+    with pytest.raises(errors.CheckViolation):
+        database("UPDATE qr_codes SET slug = %s", slug)
+
+
+def test_a_slug_is_used_once(database):
+    for _ in range(2):
+        database(INSERT)
+    with pytest.raises(errors.UniqueViolation):
+        database("UPDATE qr_codes SET slug = '7H3K9QWX'")
+
+
+@pytest.mark.parametrize(
+    "column", ["printed = ''", "expired_url = ''", "count = true", "targets = '[]'"]
+)
+def test_only_a_dynamic_code_has_a_target(database, column):
+    database(INSERT)
+    with pytest.raises(errors.CheckViolation):
+        database(f"UPDATE qr_codes SET {column}")
+
+
+def test_no_code_ends_before_it_was_created(database):
+    database(INSERT)  # it ends at that moment
+    with pytest.raises(errors.CheckViolation):
+        database("UPDATE qr_codes SET expires_at = created_at - interval '1 second'")
+
+
+OLD_INSERT = """
+    INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
+        created_at, expires_at, idempotency_key, request_digest, answer)
+    VALUES (gen_random_uuid(), 'a', 'b', '{}', 'c', 'd', now(), now() + interval '1 s',
+        NULL, NULL, NULL)
+    ON CONFLICT DO NOTHING RETURNING id
+"""
+OLD_ERASE = """
+    UPDATE qr_codes SET erased_at = now(), owner = NULL, data = NULL, options = NULL,
+        object_key = NULL, content_type = NULL, idempotency_key = NULL,
+        request_digest = NULL, answer = NULL
+"""
+
+
+def test_statements_of_release_1_0_work_and_leave_no_text(database, as_role, servers):
+    with closing(psycopg2.connect(servers.postgresql.url("qr_app"))) as connection:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(OLD_INSERT)
+            assert cursor.fetchone()
+        database("UPDATE qr_codes SET label = 'of the owner'")
+        with connection, connection.cursor() as cursor:
+            cursor.execute(OLD_ERASE)
+    assert database("SELECT label, data, revision FROM qr_codes") == [(None, None, 1)]

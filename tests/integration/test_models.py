@@ -2,6 +2,7 @@
 
 import uuid
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -12,7 +13,7 @@ from qr_service.config import settings
 from qr_service.stores import database as database_module
 from qr_service.stores import migrations
 from qr_service.stores.bulk import BulkStorage
-from qr_service.stores.cache import Cache
+from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS, Cache
 from qr_service.stores.database import Database
 from qr_service.stores.storage import Storage
 from qr_service.stores.table import CodeTable, Record
@@ -21,6 +22,8 @@ from proof import effects, models
 from proof.effects import STATEMENTS
 
 HOUR = timedelta(hours=1)
+FRESH = timedelta(seconds=FRESH_SECONDS)
+CLAIMED = timedelta(seconds=CLAIM_SECONDS)
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -256,6 +259,42 @@ def test_the_cache(cache):
     assert cache.ping()
     assert cache.get(qr_id) is None
     cache.put(living, NOW)
-    assert cache.get(qr_id) == living
+    assert cache.get(qr_id) == (living, NOW + FRESH)
     cache.put(Code(qr_id, NOW + 24 * HOUR, "", ""), NOW - HOUR)  # forgotten already
     assert cache.get(qr_id) is None
+
+
+def test_a_slow_reader_does_not_replace_a_later_revision(cache):
+    qr_id = str(uuid.uuid4())
+    first = Code(qr_id, NOW + 24 * HOUR, "codes/a.png", "image/png")
+    second = replace(first, expires_at=NOW + HOUR, revision=2)
+    cache.put(second, NOW)
+    cache.put(first, NOW)
+    assert cache.get(qr_id) == (second, NOW + FRESH)
+    cache.put(second, NOW + HOUR / 2)
+    assert cache.get(qr_id) == (second, NOW + HOUR / 2 + FRESH)
+    ended = Code(qr_id, NOW, "", "", revision=3)
+    cache.put(ended, NOW)
+    assert cache.get(qr_id) == (ended, NOW + FRESH)
+
+
+def test_an_entry_is_forgotten_unless_it_is_a_later_one(cache):
+    code = Code(str(uuid.uuid4()), NOW + 24 * HOUR, "codes/a.png", "image/png", 2)
+    cache.put(code, NOW)
+    cache.forget(replace(code, revision=1))
+    assert cache.get(code.qr_id) == (code, NOW + FRESH)
+    cache.forget(code)
+    assert cache.get(code.qr_id) is None
+
+
+def test_one_request_refreshes_an_entry(cache):
+    qr_id = str(uuid.uuid4())
+    assert cache.claim(qr_id, NOW), "there is no entry"
+    code = Code(qr_id, NOW + 24 * HOUR, "codes/a.png", "image/png", revision=7)
+    cache.put(code, NOW - FRESH)
+    assert [cache.claim(qr_id, NOW) for _ in range(3)] == [True, False, False]
+    assert cache.get(qr_id) == (code, NOW + CLAIMED)
+    assert not cache.claim(qr_id, NOW + CLAIMED - timedelta(seconds=1))
+    assert cache.claim(qr_id, NOW + CLAIMED), "the first one did not come back"
+    cache.put(replace(code, revision=6), NOW)
+    assert cache.get(qr_id) == (code, NOW + 2 * CLAIMED), "the revision is kept"

@@ -13,7 +13,6 @@ from qr_service.stores.database import Database
 from qr_service.stores.table import CodeTable
 from qr_service.sweep import SLICES, Sweeper, SweepReport
 
-import functions.cleanup.app as cleanup
 from tests.support.gateway import Context, post_generate
 
 FEW = SLICES[:4]
@@ -216,9 +215,9 @@ def test_the_cleanup_ends_with_one_slice_or_those_named(
     key = post_generate(functions.generate, {"data": "swept"}).body["qr_id"][:2]
     assert functions.clean_up()["sweep"]["objects"] in (0, 1)
     for event in ({"sweep": "all"}, {"sweep": key}):
-        report = cleanup.handler(event, Context(60))["sweep"]
+        report = functions.cleanup(event, Context(60))["sweep"]
         assert (report["objects"], report["next"]) == (1, None)
     with pytest.raises(events.InvocationFailed, match="00 to ff"):
-        cleanup.handler({"sweep": "5A"}, Context(60))
+        functions.cleanup({"sweep": "5A"}, Context(60))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [0] in [line.get("ImagesMissing") for line in lines]

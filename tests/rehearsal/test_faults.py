@@ -125,7 +125,7 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
     ),
     "the proxy may not connect to the database": Fault(
         "template.yaml",
-        "dbuser:${Database.DbiResourceId}/qr_app",
+        "dbuser:${Database.DbiResourceId}/qr_retrieve",
         "dbuser:${Database.DbiResourceId}/qr_admin",
         "The first requests succeed",
         "rds-db:connect to db-",

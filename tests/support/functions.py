@@ -12,7 +12,7 @@ import functions.generate.app as generate
 import functions.migrate.app as migrate
 import functions.pages.app as pages
 import functions.retrieve.app as retrieve
-from local.servers import S3, PostgreSQL, Valkey
+from local.servers import APPLICATION, S3, PostgreSQL, Valkey
 from tests.support.gateway import Context
 
 BUCKET = "qr-codes-test"
@@ -43,7 +43,7 @@ def migrate_with(servers):
 
 def environment(servers):
     return {
-        "DATABASE_URL": servers.postgresql.url("qr_app"),
+        "DATABASE_URL": servers.postgresql.url(APPLICATION),
         "REDIS_PORT": str(servers.valkey.port),
         "QR_BUCKET": BUCKET,
         "S3_ENDPOINT_URL": servers.s3.endpoint_url,
@@ -53,16 +53,32 @@ def environment(servers):
     }
 
 
+def as_role(role, handler):
+    """Return a handler that connects to the database as its own role, as on AWS."""
+
+    def handle(event, context):
+        shared = os.environ["DATABASE_URL"]
+        os.environ["DATABASE_URL"] = shared.replace(APPLICATION, role, 1)
+        settings.cache_clear()
+        try:
+            return handler(event, context)
+        finally:
+            os.environ["DATABASE_URL"] = shared
+
+    return handle
+
+
 class Functions:
     """The handlers."""
 
-    generate = staticmethod(generate.handler)
-    retrieve = staticmethod(retrieve.handler)
+    generate = staticmethod(as_role("qr_generate", generate.handler))
+    retrieve = staticmethod(as_role("qr_retrieve", retrieve.handler))
+    cleanup = staticmethod(as_role("qr_cleanup", cleanup.handler))
     pages = staticmethod(pages.handler)
 
-    @staticmethod
-    def clean_up(seconds=60):
-        return cleanup.handler({}, Context(seconds))
+    @classmethod
+    def clean_up(cls, seconds=60):
+        return cls.cleanup({}, Context(seconds))
 
 
 def forget():

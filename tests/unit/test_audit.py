@@ -48,7 +48,7 @@ ANSWER = Acknowledged(
     NOW + HOUR,
     HOUR,
 )
-ENTRY = Entry(NOW + HOUR, ROW.object_key, NOW + HOUR)
+ENTRY = Entry(NOW + HOUR, ROW.object_key, NOW + HOUR, 1, NOW)
 SECOND = replace(
     ANSWER,
     answer={"qr_id": OTHER, "expires_at": "2030-01-01T13:30:00Z"},
@@ -68,6 +68,12 @@ def test_a_state_that_keeps_all_promises():
     state = replace(STATE, entries={ID: ENTRY})
     assert found(state, ANSWER, ANSWER) == []
     assert list(leftovers(state)) == []
+
+
+def test_an_older_revision_in_the_cache_may_have_another_end():
+    old = replace(ENTRY, expires_at=NOW + HOUR / 2, forget_at=NOW + HOUR / 2)
+    rows = {ID: replace(ROW, revision=2)}
+    assert found(replace(STATE, rows=rows, entries={ID: old}), ANSWER) == []
 
 
 @pytest.mark.parametrize(
@@ -101,8 +107,16 @@ def test_a_state_that_keeps_all_promises():
         ),
         ({"entries": {OTHER: ENTRY}}, "which has no row"),
         (
-            {"entries": {ID: Entry(NOW + HOUR / 2, "codes/x", NOW + HOUR / 2)}},
+            {"entries": {ID: replace(ENTRY, expires_at=NOW + HOUR / 2, forget_at=NOW)}},
             "another end",
+        ),
+        (
+            {"entries": {ID: replace(ENTRY, revision=2)}},
+            "a revision of",
+        ),
+        (
+            {"entries": {ID: replace(ENTRY, fresh_until=NOW + HOUR)}},
+            "believed for too long",
         ),
     ],
 )

@@ -38,13 +38,15 @@ def check_qr_id(text: str) -> str:
 class Code:
     """The data that retrieving a code requires; the cache holds exactly this.
 
-    `object_key` is empty in a tombstone: the image has been erased.
+    `object_key` is empty in a tombstone: the image has been erased. Each change of the
+    code raises `revision`.
     """
 
     qr_id: str
     expires_at: datetime
     object_key: str
     content_type: str
+    revision: int = 1
 
     def is_expired(self, now: datetime) -> bool:
         """Return whether the code has expired for its clients."""

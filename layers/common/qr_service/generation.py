@@ -194,7 +194,7 @@ def _record(
             "eci": request.eci,
             **options,
         },
-        created_at=now,
+        created_at=now.replace(microsecond=0),
         idempotency_key=idempotency_key,
         request_digest=request.digest,
         answer={

@@ -3,6 +3,12 @@
 It may become unavailable at any time. Each command is sent once, with a short timeout.
 After a failure the cache is skipped for a few seconds, and then found again by its
 name. The log and the metric CachePassedOver show this, the answers do not.
+
+An entry is kept until its code expires, and believed for FRESH_SECONDS from the moment
+at which its row was read. Then one request claims to refresh it, and the others go on
+with it for CLAIM_SECONDS. So a change of which the cache did not learn is hidden for a
+minute at most, as long as the database answers. An entry is replaced only by one of
+the same or a later revision: a slow reader cannot bring back what a change replaced.
 """
 
 import json
@@ -29,6 +35,33 @@ COMMAND_TIMEOUT = 0.1  # seconds
 SKIP_SECONDS = 5.0
 # How long an expired code is cached as expired; its tombstone is kept for days.
 EXPIRED_SECONDS = 300
+FRESH_SECONDS = 55
+CLAIM_SECONDS = 5
+
+# Write an entry, unless the one that is there has a later revision. Scripts run with no
+# other command in between; these need Redis 7.0 or Valkey. ARGV: value, revision, when
+# to forget it.
+PUT = """
+local old = redis.call('GET', KEYS[1])
+if old then
+  local known, entry = pcall(cjson.decode, old)
+  local revision = known and type(entry) == 'table' and tonumber(entry.revision) or 0
+  if revision > tonumber(ARGV[2]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EXAT', ARGV[3])
+return 1
+"""
+# Return 1 to one caller, who refreshes the entry, and 0 to those that come before a
+# moment. ARGV: now, that moment.
+CLAIM = """
+local old = redis.call('GET', KEYS[1])
+if not old then return 1 end
+local entry = cjson.decode(old)
+if (entry.fresh_until or 0) > tonumber(ARGV[1]) then return 0 end
+entry.fresh_until = tonumber(ARGV[2])
+redis.call('SET', KEYS[1], cjson.encode(entry), 'KEEPTTL')
+return 1
+"""
 
 # The cluster client's own exceptions are not subclasses of RedisError.
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
@@ -44,28 +77,48 @@ class Cache:
         self._client: Any = None
         self._failed_at = 0.0
 
-    def get(self, qr_id: str) -> Code | None:
-        """Return the code or its tombstone.
+    def get(self, qr_id: str) -> tuple[Code, datetime] | None:
+        """Return the code or its tombstone, and the moment until which it is fresh.
 
         None if not cached, or if the cache is unavailable.
         """
         text = self._ask(lambda client: client.get(f"qr:{qr_id}"))
         return None if text is None else _decoded(qr_id, text)
 
-    def put(self, code: Code, now: datetime) -> None:
-        """Cache a code until it expires; an expired one for EXPIRED_SECONDS."""
+    def put(self, code: Code, read_at: datetime) -> None:
+        """Cache a code until it expires; an expired one for EXPIRED_SECONDS.
+
+        `read_at` is a moment at which the code was so, just before its row was read.
+        """
+        seconds = int(read_at.timestamp())
         expires_at = int(code.expires_at.timestamp())
-        expired = code.is_expired(now)
+        expired = code.is_expired(read_at)
         value = {
             "expires_at": expires_at,
             "object_key": "" if expired else code.object_key,
             "content_type": "" if expired else code.content_type,
+            "revision": code.revision,
+            "fresh_until": seconds + FRESH_SECONDS,
         }
-        forget_at = int(now.timestamp()) + EXPIRED_SECONDS if expired else expires_at
-        self._ask(
-            lambda client: client.set(
-                f"qr:{code.qr_id}", json.dumps(value), exat=forget_at
-            )
+        forget_at = seconds + EXPIRED_SECONDS if expired else expires_at
+        self._run(PUT, code.qr_id, json.dumps(value), code.revision, forget_at)
+
+    def forget(self, code: Code) -> None:
+        """Remove the entry of a code, unless it has a later revision."""
+        self._run(PUT, code.qr_id, "", code.revision, 1)  # forgotten in 1970
+
+    def claim(self, qr_id: str, now: datetime) -> bool:
+        """Return whether the caller is the one who refreshes an entry.
+
+        Until CLAIM_SECONDS later it is nobody else. True if there is no entry, or if
+        the cache is unavailable.
+        """
+        seconds = int(now.timestamp())
+        return self._run(CLAIM, qr_id, seconds, seconds + CLAIM_SECONDS) != 0
+
+    def _run(self, script: str, qr_id: str, *arguments: str | int) -> int | None:
+        return self._ask(
+            lambda client: client.eval(script, 1, f"qr:{qr_id}", *arguments)
         )
 
     def ping(self) -> bool:
@@ -99,16 +152,18 @@ class Cache:
                 client.close()
 
 
-def _decoded(qr_id: str, text: bytes) -> Code | None:
-    """Return the cached code; None if it is damaged or in another release's format."""
+def _decoded(qr_id: str, text: bytes) -> tuple[Code, datetime] | None:
+    """Return what is cached; None if it is damaged or in another release's format."""
     try:
         value = json.loads(text)
-        return Code(
+        code = Code(
             qr_id,
             datetime.fromtimestamp(value["expires_at"], UTC),
             value["object_key"],
             value["content_type"],
+            value["revision"],
         )
+        return (code, datetime.fromtimestamp(value["fresh_until"], UTC))
     except (ValueError, KeyError, TypeError) as error:
         logger.warning("cached value not understood", **describe(error))
         return None

@@ -42,13 +42,18 @@ class Database:
         self._settings = settings
         self._connection: extensions.connection | None = None
         self._used_at = 0.0
+        self._seconds = TIMEOUT  # for a connection, and for an answer
 
     def ping(self) -> None:
         """Raise DatabaseUnavailable unless the database answers."""
         self.run("SELECT 1", {})
 
-    def run(self, statement: str, parameters: dict[str, Any]) -> list[Row]:
+    def run(
+        self, statement: str, parameters: dict[str, Any], seconds: float = TIMEOUT
+    ) -> list[Row]:
         """Run one statement as a transaction of its own; return its rows.
+
+        With fewer `seconds` than TIMEOUT, a statement that times out is not repeated.
 
         | outcome of a try                         | what follows                    |
         |------------------------------------------|---------------------------------|
@@ -66,6 +71,7 @@ class Database:
         outcome is unknown: the connection was lost, or no answer came.
         """
         sent = False
+        self._seconds = seconds
         for _ in range(2):
             try:
                 connection, idle = self._connect()
@@ -85,7 +91,9 @@ class Database:
                 if not connection.closed:  # the server refused and rolled back
                     raise DatabaseUnavailable(maybe_executed=sent) from None
                 sent = True
-                if isinstance(error, TimeoutError) and idle < SUSPECT:
+                if isinstance(error, TimeoutError) and (
+                    idle < SUSPECT or seconds < TIMEOUT
+                ):
                     break
             except psycopg2.Error as error:
                 if not sent:
@@ -125,7 +133,9 @@ class Database:
             self._connection.close()
         self._used_at = now
         if self._connection is None or self._connection.closed:
-            extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
+            extensions.set_wait_callback(
+                lambda connection: _wait(connection, self._seconds)
+            )
             self._connection = connect(self._settings)
             self._connection.autocommit = True
             idle = 0.0

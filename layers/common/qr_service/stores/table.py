@@ -8,7 +8,7 @@ from typing import Any
 
 from qr_service.codes import Code
 from qr_service.errors import DatabaseUnavailable
-from qr_service.stores.database import Cursor, Database, Row
+from qr_service.stores.database import TIMEOUT, Cursor, Database, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,14 @@ class CodeTable:
         self.database = database
 
     _FIND = """
-        SELECT expires_at, coalesce(object_key, ''), coalesce(content_type, '')
+        SELECT expires_at, coalesce(object_key, ''), coalesce(content_type, ''),
+            revision
         FROM qr_codes WHERE id = %(id)s
     """
 
-    def find(self, qr_id: str) -> Code | None:
+    def find(self, qr_id: str, seconds: float = TIMEOUT) -> Code | None:
         """Return the code or its tombstone; None if there is neither."""
-        rows = self.database.run(self._FIND, {"id": qr_id})
+        rows = self.database.run(self._FIND, {"id": qr_id}, seconds)
         return Code(qr_id, *rows[0]) if rows else None
 
     _FIND_ANSWER = """
@@ -141,15 +142,12 @@ class CodeTable:
         return cursor.fetchall()
 
     _ERASE = """
-        UPDATE qr_codes SET erased_at = now(), owner = NULL, data = NULL,
-            options = NULL, object_key = NULL, content_type = NULL,
-            idempotency_key = NULL, request_digest = NULL, answer = NULL
-        WHERE id = ANY(%(ids)s::uuid[])
+        UPDATE qr_codes SET erased_at = now() WHERE id = ANY(%(ids)s::uuid[])
     """
 
     @staticmethod
     def erase(cursor: Cursor, ids: Sequence[str]) -> None:
-        """Turn rows into tombstones: only the id and the timestamps stay."""
+        """Turn rows into tombstones: what stays is decided by the table's trigger."""
         cursor.execute(CodeTable._ERASE, {"ids": list(ids)})
 
     _BACKLOG = """
