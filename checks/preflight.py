@@ -345,7 +345,7 @@ def of_the_database(plan: Plan, client: Client) -> Found:
 
 def of_concurrency(plan: Plan, client: Client) -> Found:
     """Yield whether the account has the executions that are to be reserved."""
-    functions = ("Generate", "Retrieve")
+    functions = ("Generate", "Retrieve", "Manage")
     limit = client("lambda").get_account_settings()["AccountLimit"]
     free = limit["UnreservedConcurrentExecutions"]
     if plan.state:  # what the stack has reserved is counted again
@@ -368,10 +368,15 @@ def of_concurrency(plan: Plan, client: Client) -> Found:
 
 
 def _reserved(plan: Plan, client: Client, function: str) -> int:
-    """Return the executions that are reserved for a function of the stack."""
-    found = client("cloudformation").describe_stack_resource(
-        StackName=plan.stack, LogicalResourceId=function
-    )["StackResourceDetail"]
+    """Return the executions reserved for a function; 0 if the stack lacks it."""
+    try:
+        found = client("cloudformation").describe_stack_resource(
+            StackName=plan.stack, LogicalResourceId=function
+        )["StackResourceDetail"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":  # an earlier release
+            return 0
+        raise
     reserved = client("lambda").get_function_concurrency(
         FunctionName=found["PhysicalResourceId"]
     )

@@ -50,7 +50,7 @@ PRICES = {
 # What the template creates; the test compares the two.
 STORAGE_GB = 20
 PROXY_VCPU = 2
-ALARMS = 22  # metrics that alarms watch; each is billed
+ALARMS = 24  # metrics that alarms watch; each is billed
 METRICS = 10  # in the namespace QRService
 FILTERED = 2  # metrics that are counted in logs
 DETAILED = 2  # methods with metrics of their own

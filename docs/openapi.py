@@ -11,12 +11,13 @@ from typing import Any
 
 from qr_service import errors
 from qr_service.edge.fields import Field, Object
-from qr_service.edge.request import MAX_BODY
+from qr_service.edge.manage import LISTED, MOST_LISTED
+from qr_service.edge.request import MAX_BODY, MOST_LABEL
 from qr_service.engine.style import FORMATS
 from qr_service.engine.symbol import LEVELS
 from qr_service.errors import QRError
 
-from docs.fields import FIELDS, object_schema
+from docs.fields import FIELDS, PATCH_FIELDS, object_schema
 from local.project import EVENTS
 
 Document = dict[str, Any]
@@ -98,6 +99,20 @@ def described(fields: Sequence[Field]) -> Document:
 
 _ALWAYS = {name: value for name, value in PROPERTIES.items() if name != "logo_size"}
 _LOGO = {"logo_size": PROPERTIES["logo_size"]}
+OWNED = answer(
+    {
+        "qr_id": CODE,
+        "label": {
+            "type": ["string", "null"],
+            "maxLength": MOST_LABEL,
+            "description": "What the owner calls the code.",
+        },
+        "data": {"type": "string", "description": "The text in the image."},
+        "format": PROPERTIES["format"],
+        "created_at": MOMENT,
+        "expires_at": MOMENT,
+    }
+)
 SCHEMAS = {
     "GenerateRequest": described(FIELDS),
     "Generated": answer({"qr_id": CODE, "expires_at": MOMENT, **_ALWAYS}, _LOGO),
@@ -123,6 +138,17 @@ SCHEMAS = {
             },
             "expires_at": MOMENT,
             "url_expires_at": MOMENT,
+        }
+    ),
+    "ChangeRequest": described(PATCH_FIELDS),
+    "Code": OWNED,
+    "Codes": answer(
+        {
+            "codes": {"type": "array", "items": OWNED},
+            "next": {
+                "type": ["string", "null"],
+                "description": "The cursor of the next page, null on the last one.",
+            },
         }
     ),
     "Health": answer(
@@ -152,7 +178,7 @@ SCHEMAS = {
 HEADERS: Document = {
     "Location": "The address of the code, or of its image.",
     "Retry-After": "Seconds after which the request can be repeated.",
-    "ETag": "The version of the document.",
+    "ETag": "The version of the document, or the revision of the code.",
     "Idempotency-Replayed": "`true` if this is the answer to an earlier request.",
 }
 FORBIDDEN = "No API key, or a wrong one (`forbidden`)."
@@ -165,6 +191,8 @@ OF_GENERATE = [
     errors.IdempotencyMismatch,
     errors.Unavailable,
 ]
+OF_MANAGE = [errors.BadRequest, errors.Unavailable]
+OF_OWNED = [errors.BadRequest, errors.NotFound, errors.Expired, errors.Unavailable]
 OF_RETRIEVE = [errors.BadRequest, errors.NotFound, errors.Expired, errors.Unavailable]
 
 
@@ -210,6 +238,11 @@ def problems(raised: list[type[QRError]], *, key: bool) -> Document:
         }
         for status, text in sorted(texts.items())
     }
+
+
+def body_of(event: str) -> Any:
+    """Return the body of one of the events, by its name below events/."""
+    return json.loads(json.loads((EVENTS / f"{event}.json").read_text())["body"])
 
 
 def examples() -> Iterator[tuple[str, Document]]:
@@ -265,13 +298,7 @@ def retrieve(name: str, about: str, schema: str) -> Document:
         "operationId": name,
         "summary": about,
         "parameters": [
-            {
-                "name": "qr_id",
-                "in": "path",
-                "required": True,
-                "description": "The id of a code.",
-                "schema": {"type": "string", "format": "uuid"},
-            },
+            QR_ID,
             {
                 "name": "redirect",
                 "in": "query",
@@ -285,6 +312,120 @@ def retrieve(name: str, about: str, schema: str) -> Document:
             "302": response("The image.", "", "Location"),
             **problems(OF_RETRIEVE, key=False),
         },
+    }
+
+
+QR_ID: Document = {
+    "name": "qr_id",
+    "in": "path",
+    "required": True,
+    "description": "The id of a code.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+
+def if_match(about: str, *, required: bool) -> Document:
+    """Return the parameter with the revision that a change was decided on."""
+    return {
+        "name": "If-Match",
+        "in": "header",
+        "required": required,
+        "description": about,
+        "schema": {"type": "string"},
+    }
+
+
+def owned(name: str, about: str, **more: Any) -> Document:
+    """Return an operation on the codes of the API key's owner."""
+    return {
+        "operationId": name,
+        "summary": about,
+        "security": [{"ApiKey": []}],
+        **more,
+    }
+
+
+def list_codes() -> Document:
+    """Return the operation GET /codes."""
+    parameters = {
+        "cursor": ("`next` of the page before.", {"type": "string"}),
+        "limit": (
+            f"Codes on a page, {LISTED} by default.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_LISTED},
+        ),
+        "expires_before": (
+            "Only codes that end before this moment, such as 2030-01-31T12:00:00Z.",
+            {"type": "string", "pattern": MOMENT["pattern"]},
+        ),
+    }
+    return owned(
+        "list_codes",
+        "List your living codes, newest first.",
+        parameters=[
+            {"name": name, "in": "query", "description": about, "schema": schema}
+            for name, (about, schema) in parameters.items()
+        ],
+        responses={
+            "200": response("A page of codes.", "Codes"),
+            **problems(OF_MANAGE, key=True),
+        },
+    )
+
+
+def code() -> Document:
+    """Return the operations of /codes/{qr_id}."""
+    shown = response("The code.", "Code", "ETag")
+    return {
+        "get": owned(
+            "read_code",
+            "Read one of your codes.",
+            parameters=[QR_ID],
+            responses={"200": shown, **problems(OF_OWNED, key=True)},
+        ),
+        "patch": owned(
+            "change_code",
+            "Change one of your living codes.",
+            description="A JSON merge patch (RFC 7396): what is absent stays. The "
+            "image stays as it is.",
+            parameters=[
+                QR_ID,
+                if_match("The `ETag` of the code as it was read.", required=True),
+            ],
+            requestBody={
+                "required": True,
+                "content": {
+                    "application/merge-patch+json": {
+                        "schema": {"$ref": "#/components/schemas/ChangeRequest"},
+                        "examples": {"change": {"value": body_of("manage/change")}},
+                    }
+                },
+            },
+            responses={
+                "200": shown,
+                **problems(
+                    [
+                        *OF_OWNED,
+                        errors.PreconditionFailed,
+                        errors.BodyTooLarge,
+                        errors.NotDynamic,
+                        errors.PreconditionRequired,
+                    ],
+                    key=True,
+                ),
+            },
+        ),
+        "delete": owned(
+            "end_code",
+            "End one of your codes at once, and erase it.",
+            parameters=[
+                QR_ID,
+                if_match("If given, only this revision is ended.", required=False),
+            ],
+            responses={
+                "204": response("It has ended."),
+                **problems([*OF_OWNED, errors.PreconditionFailed], key=True),
+            },
+        ),
     }
 
 
@@ -341,6 +482,8 @@ def document() -> Document:
                 "get": retrieve("retrieve", "Get the image of a code.", "Retrieved"),
                 "head": retrieve("retrieve_head", head, ""),
             },
+            "/codes": {"get": list_codes()},
+            "/codes/{qr_id}": code(),
             "/health": {
                 "get": health("health", "Look whether the service works.", "Health"),
                 "head": health("health_head", head, ""),

@@ -21,8 +21,14 @@ PARTS = ROOT / "docs" / "page"
 # Not shown: a HEAD, which is its GET without a body, and the way to this page.
 METHODS = ("get", "post", "put", "patch", "delete")
 LEFT_OUT = ("/", "/docs")
+BODIES = {
+    ("post", "/generate"): fields.rows(),
+    ("patch", "/codes/{qr_id}"): fields.rows(fields.PATCH_FIELDS),
+}
 # What a reader replaces: their key, and the id of one of their codes.
 API_KEY, QR_ID = "API_KEY", "QR_ID"
+
+PRINT = "print(answer.json())"
 
 Call = dict[str, str]
 
@@ -54,6 +60,7 @@ def members(schema: dict[str, Any]) -> list[list[str]]:
     rows = []
     for name, each in schema["properties"].items():
         kind = each.get("type", "")
+        kind = kind if isinstance(kind, str) else " or ".join(kind)
         values = each.get("enum", [each["const"]] if "const" in each else [])
         if values:
             kind = ", ".join(f"`{json.dumps(value)}`" for value in values)
@@ -108,46 +115,83 @@ def created() -> Iterator[Call]:
         if key := event["headers"].get("Idempotency-Key"):
             headers["Idempotency-Key"] = key
         body = json.loads(event["body"])
-        yield {
-            "title": title,
-            "curl": curl("POST", address, headers, body),
-            "python": python("POST", address, headers, body, "print(answer.json())"),
-        }
+        yield call(title, "POST", address, headers, body)
 
 
-def got(
-    title: str, path: str, more: str = "", then: str = "print(answer.json())"
+def call(
+    title: str,
+    method: str,
+    address: str,
+    headers: dict[str, str] | None = None,
+    body: Any = None,
+    *,
+    more: str = "",
+    then: str = PRINT,
 ) -> Call:
-    """Return a call of a GET."""
-    address = openapi.BASE + path
+    """Return a call in both languages; `more` are options of curl."""
     return {
         "title": title,
-        "curl": curl("GET", address, {}, None, more),
-        "python": python("GET", address, {}, None, then),
+        "curl": curl(method, address, headers or {}, body, more),
+        "python": python(method, address, headers or {}, body, then),
     }
 
 
-def calls(path: str) -> list[Call]:
-    """Return the examples of a path."""
-    match path:
-        case "/generate":
-            return list(created())
-        case "/retrieve/{qr_id}":
-            place = f"/retrieve/{QR_ID}"
-            return [
-                got("The address of the image", place),
-                got(
-                    "The image itself",
-                    f"{place}?redirect=1",
-                    "--location --output code.png ",
-                    'with open("code.png", "wb") as file:\n'
-                    "    file.write(answer.content)",
-                ),
-            ]
-        case "/health":
-            return [got("The state of the service", path)]
-        case _:
-            return [got("The document", path, then="print(answer.text)")]
+def at(path: str) -> str:
+    """Return the address of a path of the API."""
+    return openapi.BASE + path.format(qr_id=QR_ID)
+
+
+KEY = {"X-Api-Key": API_KEY}
+IMAGE, CODES, CODE = at("/retrieve/{qr_id}"), at("/codes"), at("/codes/{qr_id}")
+SAVE = 'with open("code.png", "wb") as file:\n    file.write(answer.content)'
+CALLS = {
+    ("POST", "/generate"): list(created()),
+    ("GET", "/retrieve/{qr_id}"): [
+        call("The address of the image", "GET", IMAGE),
+        call(
+            "The image itself",
+            "GET",
+            f"{IMAGE}?redirect=1",
+            more="--location --output code.png ",
+            then=SAVE,
+        ),
+    ],
+    ("GET", "/codes"): [
+        call("The newest codes", "GET", CODES, KEY),
+        call(
+            "Codes that end soon",
+            "GET",
+            f"{CODES}?expires_before=2030-01-31T12:00:00Z&limit=100",
+            KEY,
+        ),
+    ],
+    ("GET", "/codes/{qr_id}"): [
+        call(
+            "A code",
+            "GET",
+            CODE,
+            KEY,
+            more="--include ",
+            then='print(answer.headers["ETag"], answer.json())',
+        )
+    ],
+    ("PATCH", "/codes/{qr_id}"): [
+        call(
+            "Another label, and thirty days from now on",
+            "PATCH",
+            CODE,
+            {**KEY, "If-Match": '"1"'},
+            openapi.body_of("manage/change"),
+        )
+    ],
+    ("DELETE", "/codes/{qr_id}"): [
+        call("The end of a code", "DELETE", CODE, KEY, then="print(answer.status_code)")
+    ],
+    ("GET", "/health"): [call("The state of the service", "GET", at("/health"))],
+    ("GET", "/openapi.json"): [
+        call("The document", "GET", at("/openapi.json"), then="print(answer.text)")
+    ],
+}
 
 
 def routes(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -176,13 +220,13 @@ def routes(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     [f"`{each['name']}`", each["in"], each["description"]]
                     for each in operation.get("parameters", [])
                 ],
-                "fields": fields.rows() if "requestBody" in operation else [],
+                "fields": BODIES.get((method, path), []),
                 "answers": [
                     [status, response["description"]]
                     for status, response in operation["responses"].items()
                 ],
                 "bodies": bodies,
-                "calls": calls(path),
+                "calls": CALLS[method.upper(), path],
             }
 
 

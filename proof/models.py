@@ -39,6 +39,7 @@ class Row:
     request_digest: bytes | None = None
     answer: str | None = None
     revision: int = 1
+    label: str | None = None
 
 
 ERASED = (
@@ -50,6 +51,7 @@ ERASED = (
     "idempotency_key",
     "request_digest",
     "answer",
+    "label",
 )
 
 

@@ -77,7 +77,7 @@ def routes_in(folder: Path) -> set[tuple[str, str]]:
     if folder.name == "pages":  # it has no router: three routes need none
         return {("GET", path) for path in ("/", *pages.DOCUMENTS)}
     source = (folder / "app.py").read_text()
-    single = re.findall(r'@app\.(get|post)\("(/[^"]*)"\)', source)
+    single = re.findall(r'@app\.(get|post|patch|delete)\("(/[^"]*)"\)', source)
     several = re.findall(r'@app\.route\("(/[^"]*)", method=\[([^\]]*)\]\)', source)
     return {(method.upper(), path) for method, path in single} | {
         (method, path)
@@ -180,7 +180,7 @@ def test_gateway_problems_have_the_same_members_as_our_own():
 # ------------------------------------------------------------------------- folders
 
 SERVICE = ROOT / "layers/common/qr_service"
-USE_CASES = {"generation", "retrieval", "cleanup"}
+USE_CASES = {"generation", "retrieval", "management", "cleanup"}
 
 
 def imports_of(source: Path) -> set[str]:

@@ -23,7 +23,12 @@ SAMCONFIG = tomllib.loads(read("samconfig.toml"))
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 DBI_RESOURCE_ID = ["Database", "DbiResourceId"]
 # Those that read or write codes.
-WITH_DATABASE = ["GenerateFunction", "RetrieveFunction", "CleanupFunction"]
+WITH_DATABASE = [
+    "GenerateFunction",
+    "RetrieveFunction",
+    "CleanupFunction",
+    "ManageFunction",
+]
 
 
 def policy_actions(properties: Mapping[str, Any]) -> set[str]:
@@ -167,6 +172,11 @@ def test_no_function_has_more_rights_than_it_needs():
         "CleanupFunction": {"s3:DeleteObject", "s3:ListBucket", "rds-db:connect"},
         "MigrateFunction": {"rds-db:connect"},
         "PagesFunction": set(),
+        "ManageFunction": {
+            "s3:DeleteObject",
+            "rds-db:connect",
+            "elasticache:Connect",
+        },
         "VerifyFunction": {
             "lambda:InvokeFunction",
             "codedeploy:PutLifecycleEventHookExecutionStatus",
@@ -196,18 +206,23 @@ def test_functions_may_connect_to_the_database_of_their_url():
         assert (stage, set(names_in(address))) == ("IsProduction", {"Database"})
         role = f"qr_{name.removesuffix('Function').lower()}"
         assert url.startswith(f"postgresql://{role}@")
-        ((own, former),) = (
-            [each["Fn::Sub"] for each in statement["Resource"]]
+        (resource,) = (
+            statement["Resource"]
             for policy in FUNCTIONS[name]["Policies"]
             for statement in policy["Statement"]
             if statement["Action"] == "rds-db:connect"
         )
-        for _, names in (own, former):
+        resources = resource if isinstance(resource, list) else [resource]
+        own, *former = [each["Fn::Sub"] for each in resources]
+        for _, names in (own, *former):
             stage, _, database = names["Id"]["Fn::If"]
             instance = {"Fn::GetAtt": DBI_RESOURCE_ID}
             assert (stage, database) == ("IsProduction", instance)
         assert own[0].endswith(f":dbuser:${{Id}}/{role}")
-        assert former[1]["Role"] == {"Fn::If": ["HasFormerRole", "qr_app", role]}
+        # Those of release 1.0, while its functions are replaced.
+        for _, names in former:
+            assert names["Role"] == {"Fn::If": ["HasFormerRole", "qr_app", role]}
+        assert len(former) == (name != "ManageFunction")
     assert PARAMETERS["FormerRole"]["Default"] == "false"
 
 
@@ -227,14 +242,14 @@ def test_no_trace_contains_the_id_of_a_code():
     assert PARAMETERS["Tracing"]["AllowedValues"] == ["Active", "PassThrough"]
 
 
-def test_only_generate_needs_an_api_key():
+def test_what_makes_or_manages_codes_needs_an_api_key():
     guarded = [
         event["Properties"]["Path"]
         for function in FUNCTIONS.values()
         for event in function.get("Events", {}).values()
         if event["Properties"].get("Auth", {}).get("ApiKeyRequired")
     ]
-    assert guarded == ["/generate"]
+    assert guarded == ["/generate", "/codes", *["/codes/{qr_id}"] * 3]
 
 
 # ----------------------------------------------------------------------- database

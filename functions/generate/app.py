@@ -36,8 +36,7 @@ def generate() -> Response[str]:
     request = parse(http.body_of(event), settings())
     if http.flag_of(event, "dry_run"):
         return http.respond(HTTPStatus.OK, preview(request))
-    owner = event.request_context.identity.api_key_id or "anonymous"
-    answer = generator().generate(request, owner, key)
+    answer = generator().generate(request, http.owner_of(event), key)
     headers = {"Location": http.link_to(event, f"/retrieve/{answer.body['qr_id']}")}
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"

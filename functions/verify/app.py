@@ -36,7 +36,8 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
         name: found
         for name, request, status in (
             ("GENERATE_VERSION", dry_run(), 200),
-            ("RETRIEVE_VERSION", retrieval(UNKNOWN), 404),
+            ("RETRIEVE_VERSION", of_code("/retrieve/{qr_id}", UNKNOWN), 404),
+            ("MANAGE_VERSION", of_code("/codes/{qr_id}", UNKNOWN), 404),
             ("PAGES_VERSION", proxy_event("GET", "/docs", "/docs"), 200),
         )
         if (found := fault(os.environ[name], request, status))
@@ -78,9 +79,9 @@ def dry_run() -> dict[str, Any]:
     return event
 
 
-def retrieval(qr_id: str) -> dict[str, Any]:
-    """Return the event of a GET /retrieve/{qr_id}."""
-    event = proxy_event("GET", "/retrieve/{qr_id}", f"/retrieve/{qr_id}")
+def of_code(resource: str, qr_id: str) -> dict[str, Any]:
+    """Return the event of a GET of a code."""
+    event = proxy_event("GET", resource, resource.format(qr_id=qr_id))
     event["pathParameters"] = {"qr_id": qr_id}
     return event
 

@@ -16,7 +16,7 @@ from local.processes import LocalError
 from local.project import EVENTS, ROOT
 from local.stack import find_function
 from tests.support.database import query
-from tests.support.examples import ALL, CONTAINER_DATA, RETRIEVED
+from tests.support.examples import ALL, CONTAINER_DATA, OWNER, STORED
 from tests.support.launcher import Launcher
 
 AT_ONCE = 3  # each `sam local invoke` uses most of a processor
@@ -101,8 +101,14 @@ def sam_local(tmp_path_factory):
 @pytest.fixture(scope="session")
 def answer_of(sam_local):
     """Return a function from the name of an example event to its answer."""
-    code = post(f"{sam_local.url}/generate", {"data": CONTAINER_DATA}).json["qr_id"]
-    sam_local.query("UPDATE qr_codes SET id = %s WHERE id = %s", RETRIEVED, code)
+    for qr_id in STORED:
+        made = post(f"{sam_local.url}/generate", {"data": CONTAINER_DATA}).json
+        sam_local.query(
+            "UPDATE qr_codes SET id = %s, owner = %s WHERE id = %s",
+            qr_id,
+            OWNER,
+            made["qr_id"],
+        )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = dict(zip(ALL, pool.map(sam_local.invoke, ALL), strict=True))
 

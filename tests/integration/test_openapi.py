@@ -9,7 +9,7 @@ from qr_service import errors
 
 from docs.openapi import HEADERS, SCHEMAS, document
 from tests.support import tables
-from tests.support.examples import RETRIEVED, STATUS
+from tests.support.examples import OWNER, STATUS, STORED
 from tests.support.gateway import Context, event
 from tests.support.template import FUNCTIONS
 
@@ -64,7 +64,7 @@ def subclasses(kind):
 @pytest.mark.parametrize("case", STATUS)
 def test_an_example_is_answered_as_documented(case, functions, database, bucket):
     sent = event(case)
-    insert_example(database)
+    insert_examples(database)
     verb = case.split("/")[0]
     reply = getattr(functions, verb)(sent, Context())
     assert reply["statusCode"] == STATUS[case]
@@ -84,14 +84,17 @@ def test_an_example_is_answered_as_documented(case, functions, database, bucket)
     assert sent_headers <= documented.get("headers", {}).keys()
 
 
-def insert_example(database):
-    database(
-        "INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,"
-        " created_at, expires_at) VALUES (%s, 'a', 'text', '{}', %s, 'image/png',"
-        " now(), now() + interval '1 hour')",
-        RETRIEVED,
-        f"codes/{RETRIEVED}.png",
-    )
+def insert_examples(database):
+    for qr_id in STORED:
+        database(
+            "INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,"
+            " created_at, expires_at) VALUES (%s, %s, 'text', %s, %s, 'image/png',"
+            " date_trunc('second', now()), now() + interval '1 hour')",
+            qr_id,
+            OWNER,
+            '{"format": "png"}',
+            f"codes/{qr_id}.png",
+        )
 
 
 @pytest.mark.parametrize("case", STATUS)

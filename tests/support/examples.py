@@ -1,6 +1,6 @@
 """The status code of the response to each HTTP example event, by file below events/.
 
-The database contains a code with the id RETRIEVED, which the events request.
+The database contains the codes STORED of OWNER, which the events request.
 """
 
 from local.project import EVENTS
@@ -12,7 +12,11 @@ ALL = sorted(
     if file.parent.name not in ONLY_ON_AWS
 )
 CONTAINER_DATA = "https://example.com/containers"  # the data of `make containers`
+OWNER = "k7x2m9q4wd"  # whose codes the events manage
 RETRIEVED = "3f1c8a52-7d0e-4b6a-9c41-5e8f2a7b6d90"
+MANAGED = "8d2b6c1e-5f47-4a09-b3d8-71c9e04fa256"
+ENDED = "c41a97d0-2e8b-4f63-9a15-6b07d3f8e92c"
+STORED = (RETRIEVED, MANAGED, ENDED)
 STATUS = {
     "generate/base64": 201,
     "generate/dry_run": 200,
@@ -27,6 +31,11 @@ STATUS = {
     "generate/unknown_field": 400,
     "generate/url": 201,
     "generate/wifi": 201,
+    "manage/change": 200,
+    "manage/end": 204,
+    "manage/list": 200,
+    "manage/read": 200,
+    "manage/unconditional": 428,
     "pages/docs": 200,
     "pages/not_modified": 304,
     "pages/openapi": 200,

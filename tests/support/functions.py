@@ -9,6 +9,7 @@ from qr_service.config import settings
 
 import functions.cleanup.app as cleanup
 import functions.generate.app as generate
+import functions.manage.app as manage
 import functions.migrate.app as migrate
 import functions.pages.app as pages
 import functions.retrieve.app as retrieve
@@ -73,6 +74,7 @@ class Functions:
 
     generate = staticmethod(as_role("qr_generate", generate.handler))
     retrieve = staticmethod(as_role("qr_retrieve", retrieve.handler))
+    manage = staticmethod(as_role("qr_manage", manage.handler))
     cleanup = staticmethod(as_role("qr_cleanup", cleanup.handler))
     pages = staticmethod(pages.handler)
 
@@ -83,12 +85,14 @@ class Functions:
 
 def forget():
     """Clear all cached objects, as if the execution environments had ended."""
-    if generate.generator.cache_info().currsize:
-        generate.generator().storage.close()
+    for opened in (generate.generator, manage.manager):
+        if opened.cache_info().currsize:
+            opened().storage.close()
     for factory in (
         settings,
         generate.generator,
         retrieve.retriever,
+        manage.manager,
         cleanup.cleaner,
     ):
         factory.cache_clear()

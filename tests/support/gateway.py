@@ -61,6 +61,34 @@ def post_generate(
     return _call(handler, request, headers)
 
 
+def manage(
+    handler: Handler,
+    method: str,
+    qr_id: str = "",
+    *,
+    api_key_id: str | None = None,
+    body: object = None,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Send a request of /codes, or of /codes/{qr_id} with an id."""
+    if isinstance(body, dict):
+        transcript.keep_out(*(str(value) for value in body.values()))
+    request = event("manage/list")
+    request["httpMethod"] = request["requestContext"]["httpMethod"] = method
+    request["requestContext"]["identity"]["apiKeyId"] = api_key_id
+    if qr_id:
+        request["resource"] = "/codes/{qr_id}"
+        request["path"] = f"/codes/{qr_id}"
+        request["pathParameters"] = {"qr_id": qr_id}
+    request["queryStringParameters"] = dict(query or {})
+    request["multiValueQueryStringParameters"] = {
+        name: [value] for name, value in (query or {}).items()
+    }
+    request["body"] = body if isinstance(body, str | None) else json.dumps(body)
+    return _call(handler, request, headers)
+
+
 def get_retrieve(
     handler: Handler,
     qr_id: str,

@@ -5,11 +5,14 @@
     |   +-- BadField                out_of_range, invalid_type, invalid_id
     +-- NotFound                404 not_found
     +-- Expired                 410 expired
+    +-- PreconditionFailed      412 precondition_failed
     +-- BodyTooLarge            413 payload_too_large
     +-- Unprocessable           422
     |   +-- DataTooLong             data_too_long
     |   +-- Unscannable             unscannable
     |   +-- IdempotencyMismatch     idempotency_mismatch
+    |   +-- NotDynamic              not_dynamic
+    +-- PreconditionRequired    428 precondition_required
     +-- Unavailable             503 unavailable
         +-- DatabaseUnavailable
         +-- StorageUnavailable
@@ -122,6 +125,30 @@ class Expired(QRError):
         self.expires_at = expires_at
 
 
+class PreconditionFailed(QRError):
+    """A code that was changed since the revision that If-Match names."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+    code = "precondition_failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The code was changed since it was read; read it again.", field="If-Match"
+        )
+
+
+class PreconditionRequired(QRError):
+    """A change without If-Match, which could undo another one."""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
+    code = "precondition_required"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "If-Match must name the ETag of the code as it was read.", field="If-Match"
+        )
+
+
 class BodyTooLarge(QRError):
     """A request body that is larger than the service accepts."""
 
@@ -151,6 +178,16 @@ class IdempotencyMismatch(Unprocessable):
     """An Idempotency-Key that was used before with another body."""
 
     code = "idempotency_mismatch"
+
+
+class NotDynamic(Unprocessable):
+    """A change of a target, of a code whose image holds the text itself."""
+
+    code = "not_dynamic"
+
+    def __init__(self, field: str) -> None:
+        detail = f"{field} of this code cannot change: the image holds the text itself."
+        super().__init__(detail, field=field)
 
 
 class Unavailable(QRError):

@@ -202,6 +202,7 @@ def _record(
             "expires_at": timestamp(expires_at),
             **proof.as_dict(),
         },
+        label=request.label,
     )
 
 

@@ -23,8 +23,8 @@ class Field:
     """A field of any kind.
 
     `about` says what it is for, `default` is its value if it is missing, unless it is
-    `required`; `needs` is another field without which it is refused. `allowed` is what
-    is accepted, in the words of an error.
+    `required`; null is accepted if it is `nullable`; `needs` is another field without
+    which it is refused. `allowed` is what is accepted, in the words of an error.
     """
 
     allowed: Allowed
@@ -37,12 +37,14 @@ class Field:
         *,
         default: Any = None,
         required: bool = False,
+        nullable: bool = False,
         needs: str = "",
     ) -> None:
         self.name = name
         self.about = about
         self.default = default
         self.required = required
+        self.nullable = nullable
         self.needs = needs
 
     def check(self, name: str, value: Any) -> Any:
@@ -60,21 +62,28 @@ class Field:
                 )
             return self.default
         value = fields[self.name]
+        if value is None and self.nullable:
+            return None
         if self.needs and self.needs not in fields:
             raise BadField(name, value, f"given together with {self.needs}")
         return self.check(name, value)
 
 
 class Text(Field):
-    """Text of at least one character that UTF-8 can encode, without U+0000."""
+    """Text of one to `most` characters that UTF-8 can encode, without U+0000."""
 
-    allowed = "1 character or more"
+    def __init__(
+        self, name: str, about: str, *, most: int | None = None, **common: Any
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.most = most
+        self.allowed = f"1..{most} characters" if most else "1 character or more"
 
     def check(self, name: str, value: Any) -> str:
         """Return the text."""
         if not isinstance(value, str):
             raise _wrong_type(name, value, "a string")
-        if not value:
+        if not value or (self.most and len(value) > self.most):
             raise BadField(name, value, self.allowed)
         if "\0" in value:
             raise BadField(name, "U+0000", "text without U+0000")

@@ -8,7 +8,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +26,7 @@ from qr_service.telemetry import describe, frames, logger, metrics
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
-_EXPOSED_HEADERS = "Location, Retry-After, Idempotency-Replayed"
+_EXPOSED_HEADERS = "ETag, Location, Retry-After, Idempotency-Replayed"
 
 
 def resolver() -> APIGatewayRestResolver:
@@ -94,23 +94,39 @@ def body_of(event: APIGatewayProxyEvent) -> bytes:
         raise BadRequest("invalid_json", "The body is not JSON in UTF-8.") from None
 
 
+def query_of(event: APIGatewayProxyEvent, names: Sequence[str]) -> dict[str, str]:
+    """Return the query parameters of a route that accepts only these.
+
+    Raises BadRequest for another parameter, and if one is repeated.
+    """
+    given = event.resolved_query_string_parameters
+    for other in sorted(given.keys() - set(names)):
+        raise BadRequest(
+            "unknown_field",
+            f"{shown(other)} is not a query parameter of this request.",
+            field=shown(other),
+            allowed=list(names),
+        )
+    for name, values in given.items():
+        if len(values) > 1:
+            raise BadField(name, ", ".join(values), "given once")
+    return {name: values[0] for name, values in given.items()}
+
+
 def flag_of(event: APIGatewayProxyEvent, name: str) -> bool:
     """Return the only query parameter of a route, `true` or `false` (the default).
 
     Raises BadRequest for another value or parameter, and if it is repeated.
     """
-    given = event.resolved_query_string_parameters
-    for other in sorted(given.keys() - {name}):
-        raise BadRequest(
-            "unknown_field",
-            f"{shown(other)} is not a query parameter of this request.",
-            field=shown(other),
-            allowed=[name],
-        )
-    values = given.get(name, ["false"])
-    if len(values) > 1 or values[0] not in {"true", "false"}:
-        raise BadField(name, ", ".join(values), ["true", "false"])
-    return values == ["true"]
+    value = query_of(event, [name]).get(name, "false")
+    if value not in {"true", "false"}:
+        raise BadField(name, value, ["true", "false"])
+    return value == "true"
+
+
+def owner_of(event: APIGatewayProxyEvent) -> str:
+    """Return whose codes a request is about: the id of the API key."""
+    return event.request_context.identity.api_key_id or "anonymous"
 
 
 def prefers_image(accept: str) -> bool:

@@ -31,6 +31,7 @@ from qr_service.errors import BadRequest, BodyTooLarge, shown
 
 MAX_BODY = 128 * 1024  # bytes
 LEAST_HOURS = 0.02  # 72 seconds
+MOST_LABEL = 100  # characters
 
 _STYLE = [field.name for field in dataclasses.fields(Style)]
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
@@ -47,16 +48,12 @@ class GenerateRequest:
     eci: Eci
     style: Style
     digest: bytes
+    label: str | None = None
 
 
 def parse(body: bytes, settings: Settings) -> GenerateRequest:
     """Return the checked request; raises BodyTooLarge or BadRequest."""
-    if len(body) > MAX_BODY:
-        raise BodyTooLarge(
-            f"The body has {len(body)} bytes; at most {MAX_BODY} are allowed.",
-            limit=MAX_BODY,
-        )
-    fields = _load(body)
+    fields = load(body)
     declared = generate_fields(
         settings.default_expiration_hours, settings.max_expiration_hours
     )
@@ -76,15 +73,13 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
             "level, 2,953 bytes of UTF-8 at `L`, 2,331 at `M`, 1,663 at `Q`, 1,273 at "
             "`H`, more for digits and upper-case text; no U+0000.",
         ),
-        Number(
-            name="expiration_hours",
+        expiration_field(
+            most_hours,
             default=default_hours,
-            least=LEAST_HOURS,
-            most=most_hours,
-            unit="hours",
             about="How long the code lives; the least is 72 seconds. The default and "
             "the maximum, usually 8760, are parameters of the stack.",
         ),
+        label_field(),
         Choice(
             name="error_correction",
             default="M",
@@ -177,6 +172,28 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
     )
 
 
+def expiration_field(most_hours: float, about: str, **common: Any) -> Number:
+    """Return the field of a code's life."""
+    return Number(
+        name="expiration_hours",
+        least=LEAST_HOURS,
+        most=most_hours,
+        unit="hours",
+        about=about,
+        **common,
+    )
+
+
+def label_field(**common: Any) -> Text:
+    """Return the field of a code's name."""
+    return Text(
+        name="label",
+        most=MOST_LABEL,
+        about="What the owner calls the code in lists; it is not in the image.",
+        **common,
+    )
+
+
 def check_idempotency_key(key: str) -> str:
     """Return the key if it is 1..255 printable ASCII characters; raises BadRequest.
 
@@ -205,7 +222,13 @@ def _digest(fields: dict[str, Any]) -> bytes:
     return sha256(canonical.encode()).digest()
 
 
-def _load(body: bytes) -> dict[str, Any]:
+def load(body: bytes) -> dict[str, Any]:
+    """Return the members of a JSON object; raises BodyTooLarge or BadRequest."""
+    if len(body) > MAX_BODY:
+        raise BodyTooLarge(
+            f"The body has {len(body)} bytes; at most {MAX_BODY} are allowed.",
+            limit=MAX_BODY,
+        )
     try:
         fields = json.loads(
             body.decode("utf-8-sig"),  # without a byte order mark

@@ -26,6 +26,7 @@ class Record:
     idempotency_key: str | None
     request_digest: bytes
     answer: dict[str, Any]
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,10 @@ class CodeTable:
         self.database.run(self._FREE_KEY, {"id": qr_id})
 
     _INSERT = """
-        INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
-            created_at, expires_at, idempotency_key, request_digest, answer)
-        VALUES (%(id)s, %(owner)s, %(data)s, %(options)s, %(object_key)s,
+        INSERT INTO qr_codes (id, owner, data, label, options, object_key,
+            content_type, created_at, expires_at, idempotency_key, request_digest,
+            answer)
+        VALUES (%(id)s, %(owner)s, %(data)s, %(label)s, %(options)s, %(object_key)s,
             %(content_type)s, %(created_at)s, %(expires_at)s, %(key)s, %(digest)s,
             %(answer)s)
         ON CONFLICT DO NOTHING RETURNING id
@@ -101,6 +103,7 @@ class CodeTable:
             "id": code.qr_id,
             "owner": record.owner,
             "data": record.data,
+            "label": record.label,
             "options": json.dumps(record.options),
             "object_key": code.object_key,
             "content_type": code.content_type,

@@ -1,0 +1,87 @@
+"""GET /codes, and GET, PATCH and DELETE of /codes/{qr_id}: an owner's codes."""
+
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from qr_service.config import settings
+from qr_service.edge import http, manage
+from qr_service.errors import timestamp
+from qr_service.management import Manager
+from qr_service.stores.cache import Cache
+from qr_service.stores.database import Database
+from qr_service.stores.owned import OwnedCode, OwnedTable
+from qr_service.stores.storage import Storage
+
+app = http.resolver()
+
+
+@cache
+def manager() -> Manager:
+    """Return the manager of this execution environment."""
+    table = OwnedTable(Database(settings()))
+    return Manager(table, Storage(settings()), Cache(settings()))
+
+
+@app.get("/codes")
+def list_codes() -> Response[str]:
+    """Return 200 with a page of the owner's living codes, newest first."""
+    event = app.current_event
+    query = manage.parse_query(http.query_of(event, manage.QUERY))
+    page, last = manager().living(http.owner_of(event), query)
+    following = last and manage.cursor_of(last.created_at, last.code.qr_id)
+    body = {"codes": [_shown(each) for each in page], "next": following}
+    return http.respond(HTTPStatus.OK, body)
+
+
+@app.get("/codes/{qr_id}")
+def read() -> Response[str]:
+    """Return 200 with a code, and its revision as the ETag."""
+    event = app.current_event
+    http.query_of(event, ())
+    return _answer(manager().read(http.owner_of(event), _id()))
+
+
+@app.patch("/codes/{qr_id}")
+def change() -> Response[str]:
+    """Return 200 with the changed code."""
+    event = app.current_event
+    http.query_of(event, ())
+    patch = manage.parse_patch(http.body_of(event), settings())
+    condition = manage.precondition(event.headers.get("If-Match"))
+    return _answer(manager().change(http.owner_of(event), _id(), patch, condition))
+
+
+@app.delete("/codes/{qr_id}")
+def end() -> Response[str]:
+    """Return 204 when the code is ended."""
+    event = app.current_event
+    http.query_of(event, ())
+    condition = manage.precondition(event.headers.get("If-Match"))
+    manager().end(http.owner_of(event), _id(), condition)
+    return Response(status_code=int(HTTPStatus.NO_CONTENT), body="")
+
+
+def _id() -> str:
+    qr_id: str = app.current_event.path_parameters["qr_id"]
+    return qr_id
+
+
+def _answer(code: OwnedCode) -> Response[str]:
+    tag = manage.tag_of(code.code.revision)
+    return http.respond(HTTPStatus.OK, _shown(code), {"ETag": tag})
+
+
+def _shown(owned: OwnedCode) -> dict[str, Any]:
+    return {
+        "qr_id": owned.code.qr_id,
+        "label": owned.label,
+        "data": owned.data,
+        "format": owned.format,
+        "created_at": timestamp(owned.created_at),
+        "expires_at": timestamp(owned.code.expires_at),
+    }
+
+
+handler = http.entrypoint(app)

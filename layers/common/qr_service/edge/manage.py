@@ -1,0 +1,145 @@
+"""What a request to manage codes says: query, precondition, changes."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from qr_service.codes import check_qr_id
+from qr_service.config import Settings
+from qr_service.edge.fields import Field, Text, read_all
+from qr_service.edge.request import expiration_field, label_field, load
+from qr_service.errors import BadField, BadRequest
+
+MOST_LISTED, LISTED = 100, 50  # codes on a page
+QUERY = ("cursor", "limit", "expires_before")
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_FIRST = (datetime.max.replace(tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
+_LAST = datetime.max.replace(tzinfo=UTC)
+_OF_DYNAMIC = ("data", "expired_url")
+_TAG = re.compile(r'(?:W/)?"[^"]*"')
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """Which codes are listed: those after (created_at, id) that end before a moment."""
+
+    after: tuple[datetime, str]
+    before: datetime
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What a PATCH changes; `of_dynamic` are those fields that static codes lack."""
+
+    expiration_hours: float | None
+    sets_label: bool
+    label: str | None
+    of_dynamic: Sequence[str]
+
+
+def parse_query(given: Mapping[str, str]) -> ListQuery:
+    """Return the checked query of GET /codes; raises BadRequest."""
+    return ListQuery(
+        after=_position(given["cursor"]) if "cursor" in given else _FIRST,
+        before=_moment(given["expires_before"]) if "expires_before" in given else _LAST,
+        limit=_limit(given["limit"]) if "limit" in given else LISTED,
+    )
+
+
+def cursor_of(created_at: datetime, qr_id: str) -> str:
+    """Return the cursor of the page after a code."""
+    text = f"{created_at.astimezone(UTC).isoformat()} {qr_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def parse_patch(body: bytes, settings: Settings) -> Patch:
+    """Return the checked body of a PATCH; raises BodyTooLarge or BadRequest."""
+    fields = load(body)
+    values = read_all(patch_fields(settings.max_expiration_hours), fields)
+    return Patch(
+        expiration_hours=values["expiration_hours"],
+        sets_label="label" in fields,
+        label=values["label"],
+        of_dynamic=[name for name in _OF_DYNAMIC if name in fields],
+    )
+
+
+@lru_cache(8)
+def patch_fields(most_hours: float) -> tuple[Field, ...]:
+    """Return the fields of PATCH /codes/{qr_id}; of what is absent nothing changes."""
+    return (
+        label_field(nullable=True),
+        expiration_field(
+            most_hours,
+            about="How long the code lives from now on, longer or shorter than before.",
+        ),
+        Text(name="data", about="Of a dynamic code: where a scan is sent."),
+        Text(
+            name="expired_url",
+            nullable=True,
+            about="Of a dynamic code: where a scan is sent after the end; null removes "
+            "it.",
+        ),
+    )
+
+
+def precondition(header: str | None) -> Callable[[int], bool] | None:
+    """Return whether If-Match admits a revision, None if there is no such header.
+
+    Weak tags never match (RFC 9110, section 13.1.1). Raises BadRequest.
+    """
+    if header is None:
+        return None
+    if header.strip() == "*":
+        return lambda _: True
+    tags = [tag.strip() for tag in header.split(",")]
+    if not all(_TAG.fullmatch(tag) for tag in tags):
+        raise BadRequest(
+            "invalid_header",
+            "If-Match is an ETag, in quotes, or *.",
+            field="If-Match",
+            allowed='an ETag such as "1", or *',
+        )
+    return lambda revision: tag_of(revision) in tags
+
+
+def tag_of(revision: int) -> str:
+    """Return the ETag of a revision."""
+    return f'"{revision}"'
+
+
+def _position(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True
+        ).decode()
+        created_at, _, qr_id = text.partition(" ")
+        return _aware(datetime.fromisoformat(created_at)), check_qr_id(qr_id)
+    except (ValueError, binascii.Error, BadRequest):
+        raise BadField("cursor", cursor, "the `next` of an earlier page") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
+    except ValueError:
+        raise BadField(
+            "expires_before", text, "a moment such as 2030-01-31T12:00:00Z"
+        ) from None
+
+
+def _limit(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_LISTED:
+        raise BadField("limit", text, f"1..{MOST_LISTED}")
+    return int(text)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("no time zone")
+    return moment
