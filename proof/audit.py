@@ -84,18 +84,23 @@ def violations(
     acknowledged: Iterable[Acknowledged],
     attempts: Mapping[tuple[str, str], int],
     tombstones: timedelta,
+    earliest: Mapping[str, datetime] | None = None,
 ) -> Iterator[str]:
     """Yield every broken promise.
 
     `attempts` is how many requests were made by owner and text; `tombstones` is how
-    long a tombstone is kept.
+    long a tombstone is kept; `earliest` is, by id, the earliest end that a code may
+    have which its owner has changed.
     """
     yield from _of_rows(state, attempts)
     yield from _of_entries(state)
     answers = list(acknowledged)
+    ends = {answer.qr_id: answer.expires_at for answer in answers} | {
+        **(earliest or {})
+    }
     for answer in answers:
-        yield from _of_answer(state, answer, tombstones)
-    yield from _of_keys(answers)
+        yield from _of_answer(state, answer, ends[answer.qr_id] + tombstones)
+    yield from _of_keys(answers, ends)
 
 
 def leftovers(state: State) -> Iterator[str]:
@@ -161,7 +166,7 @@ def _of_entries(state: State) -> Iterator[str]:
             yield f"the cache is believed for too long about {qr_id}"
         row = state.rows.get(qr_id)
         if row is None:
-            if entry.object_key and entry.expires_at > state.now:
+            if entry.object_key and entry.fresh_until > state.now < entry.expires_at:
                 yield f"the cache holds {qr_id}, which has no row"
         elif row.revision < entry.revision:
             yield f"the cache holds a revision of {qr_id} that does not exist"
@@ -170,20 +175,23 @@ def _of_entries(state: State) -> Iterator[str]:
 
 
 def _of_answer(
-    state: State, answer: Acknowledged, tombstones: timedelta
+    state: State, answer: Acknowledged, purged_at: datetime
 ) -> Iterator[str]:
     row = state.rows.get(answer.qr_id)
     if row is None:
-        if state.now < answer.expires_at + tombstones:
+        if state.now < purged_at:
             yield f"{answer.qr_id} was acknowledged and is lost"
         return
-    if timestamp(row.expires_at) != answer.answer["expires_at"]:
+    is_first = row.revision == 1
+    if is_first and timestamp(row.expires_at) != answer.answer["expires_at"]:
         yield f"{answer.qr_id} has another end than was answered"
     if row.erased_at is None and row.owner != answer.owner:
         yield f"{answer.qr_id} has another owner"
 
 
-def _of_keys(answers: Iterable[Acknowledged]) -> Iterator[str]:
+def _of_keys(
+    answers: Iterable[Acknowledged], ends: Mapping[str, datetime]
+) -> Iterator[str]:
     by_key: dict[tuple[str, str], dict[str, Acknowledged]] = {}
     for answer in answers:
         if answer.key is None:
@@ -195,9 +203,12 @@ def _of_keys(answers: Iterable[Acknowledged]) -> Iterator[str]:
         if first.digest != answer.digest:
             yield f"{answer.qr_id} was replayed to another request"
     for codes in by_key.values():
-        ends = sorted(codes.values(), key=lambda answer: answer.expires_at)
-        for earlier, later in pairwise(ends):
+        for earlier, later in pairwise(sorted(codes.values(), key=_began)):
             # The end is cut to whole seconds.
-            began = later.expires_at - later.life + timedelta(seconds=1)
-            if began < earlier.expires_at - LEAST_LIFE:
+            began = _began(later) + timedelta(seconds=1)
+            if began < ends[earlier.qr_id] - LEAST_LIFE:
                 yield f"one key made {earlier.qr_id} and {later.qr_id}"
+
+
+def _began(answer: Acknowledged) -> datetime:
+    return answer.expires_at - answer.life

@@ -115,6 +115,31 @@ BUGS = (
 """,
         "codes of fewer requests",
     ),
+    Bug(
+        "a change of which the cache does not learn",
+        "management.py",
+        "        self.cache.put(changed.code, now)\n",
+        "",
+        "lasts longer than the code",
+    ),
+    Bug(
+        "an ended code that the cache still has",
+        "management.py",
+        '        self.cache.put(replace(code, object_key="", content_type=""), now)\n',
+        "",
+        "was handed out",
+    ),
+    Bug(
+        "an ended row that is erased before its object",
+        "management.py",
+        """            self.storage.delete(code.object_key)
+            self.table.erase(code.qr_id)
+""",
+        """            self.table.erase(code.qr_id)
+            self.storage.delete(code.object_key)
+""",
+        "is erased, and its object is there",
+    ),
 )
 
 

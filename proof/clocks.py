@@ -1,6 +1,7 @@
 """One execution environment whose clock is wrong, beside the others."""
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import time_machine
+from qr_service.config import settings
 from qr_service.telemetry import logger
 
 LIFE = timedelta(hours=1)
@@ -42,8 +44,10 @@ def generate() -> tuple[int, dict[str, Any]]:
     return reply.status, reply.body
 
 
-def retrieve(qr_id: str) -> int:
-    """Return the status of retrieve, in this process."""
+def retrieve(qr_id: str, environment: dict[str, str]) -> int:
+    """Return the status of retrieve with these variables, in this process."""
+    os.environ.update(environment)
+    settings.cache_clear()
     import functions.retrieve.app as retrieve_app  # noqa: PLC0415
     from tests.support.gateway import get_retrieve  # noqa: PLC0415
 

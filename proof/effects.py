@@ -19,6 +19,7 @@ import redis
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from qr_service.stores import cache, database, migrations
 from qr_service.stores.bulk import BulkStorage
+from qr_service.stores.owned import OwnedTable
 from qr_service.stores.storage import Storage
 from qr_service.stores.table import CodeTable
 
@@ -78,9 +79,10 @@ def _statements() -> dict[str, str]:
     }
     for migration in migrations.load(MIGRATIONS):
         named[migration.sql] = "migration"
-    for name, text in vars(CodeTable).items():
-        if name[1:].isupper():
-            named[text] = name[1:].lower().replace("_", " ")
+    for table in (CodeTable, OwnedTable):
+        for name, text in vars(table).items():
+            if name[1:].isupper():
+                named[text] = name[1:].lower().replace("_", " ")
     return named
 
 

@@ -72,6 +72,11 @@ class System:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def environment(self, function: str) -> dict[str, str]:
+        """Return the variables of a function."""
+        common, own = self.variables["Parameters"], self.variables[function]
+        return {**ENVIRONMENT, **common, **own}
+
     def stores(self) -> closing[Stores]:
         """Return the stores for a `with` block; a killed server ends a connection."""
         return closing(Stores.of(self.variables))
@@ -288,7 +293,7 @@ def _recovery(traffic: Traffic, since: float) -> float | None:
 
 def audit(system: System, traffic: Traffic) -> tuple[int, int, list[str]]:
     """Sweep; return what dangles then, what is doubled, and other broken promises."""
-    settings = Settings.from_env(ENVIRONMENT | system.variables["Parameters"])
+    settings = Settings.from_env(system.environment("CleanupFunction"))
     table = CodeTable(Database(settings))
     bulk = BulkStorage(settings)
     with patch.object(sweep, "GRACE", timedelta(seconds=-60)):
@@ -318,7 +323,8 @@ def wrong_clock(system: System, ahead: timedelta) -> Result:
                 wrong.append(f"a code of {clocks.LIFE} ends after {life}")
         for left in (-2 * ERROR, -ERROR / 2, ERROR / 2, 2 * ERROR):
             expected = 200 if left > ahead else 410
-            asked = process.submit(clocks.retrieve, _code(system, left))
+            own = system.environment("RetrieveFunction")
+            asked = process.submit(clocks.retrieve, _code(system, left), own)
             status = asked.result(PATIENCE)
             if status != expected:
                 wrong.append(f"a code with {left} left is {status}")
@@ -379,7 +385,7 @@ def run(only: str, *, save: bool) -> int:
     acknowledged: list[Acknowledged] = []
     requests = 0
     with tempfile.TemporaryDirectory() as folder, System(Path(folder)) as system:
-        os.environ.update(ENVIRONMENT | system.variables["Parameters"])
+        os.environ.update(system.environment("GenerateFunction"))
         for fault in FAULTS:
             if only not in fault.title:
                 continue

@@ -26,19 +26,24 @@ from qr_service import generation
 from qr_service.cleanup import Cleaner
 from qr_service.codes import LEAST_LIFE
 from qr_service.config import Settings
+from qr_service.edge import manage
+from qr_service.edge.manage import Patch
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.errors import (
     Expired,
     IdempotencyMismatch,
     NotFound,
+    PreconditionFailed,
     Unavailable,
 )
 from qr_service.generation import CodeGenerator, Proof, prove
-from qr_service.retrieval import Retriever
+from qr_service.management import Manager
+from qr_service.retrieval import Retrieved, Retriever
 from qr_service.stores import migrations
 from qr_service.stores.bulk import BulkStorage
-from qr_service.stores.cache import Cache
+from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS, SKIP_SECONDS, Cache
 from qr_service.stores.database import Database, connect_with_retries
+from qr_service.stores.owned import OwnedTable
 from qr_service.stores.presigned import PresignedUrls
 from qr_service.stores.storage import Storage
 from qr_service.stores.table import CodeTable
@@ -68,6 +73,11 @@ PAUSED = "nothing, but it takes a while"
 WANTED = migrations.load(MIGRATIONS)
 DRAWN: list[Failure | str] = [*Failure, LATE, PAUSED]
 
+# A change of which the cache did not learn is hidden for so long; so long after a failure
+# the cache may be skipped, or an entry claimed by somebody who does not refresh it.
+HIDDEN = timedelta(seconds=FRESH_SECONDS + CLAIM_SECONDS)
+LATELY = timedelta(seconds=max(CLAIM_SECONDS, SKIP_SECONDS) + 1)
+
 SETTINGS = Settings(
     database_url="postgresql://model",
     database_auth="password",
@@ -94,10 +104,14 @@ class Crashed(BaseException):
     """The process has ended: no handler of the service catches this."""
 
 
-def _table(settings: Settings, role: str) -> CodeTable:
-    """Return the table as a function's role sees it; models have no roles."""
+def _database(settings: Settings, role: str) -> Database:
+    """Return the database as a function's role sees it; models have no roles."""
     url = settings.database_url.replace(APPLICATION, role, 1)
-    return CodeTable(Database(dataclasses.replace(settings, database_url=url)))
+    return Database(dataclasses.replace(settings, database_url=url))
+
+
+def _table(settings: Settings, role: str) -> CodeTable:
+    return CodeTable(_database(settings, role))
 
 
 class Environment:
@@ -116,6 +130,8 @@ class Environment:
         cleaned = _table(settings, "qr_cleanup")
         self.cleaner = Cleaner(cleaned, bulk, TOMBSTONE_DAYS, batch=2)
         self.sweeper = Sweeper(cleaned, bulk, page=2)
+        owned = OwnedTable(_database(settings, "qr_manage"))
+        self.manager = Manager(owned, Storage(settings), self.cache)
 
 
 class Task:
@@ -205,6 +221,76 @@ class Request:
 
 
 @dataclass
+class Lives:
+    """What owners did with their codes, and what of it may be hidden, by id."""
+
+    earliest: dict[str, datetime] = field(default_factory=dict)  # end of a request
+    sure: set[str] = field(default_factory=set)  # it was acknowledged
+    changed: dict[str, tuple[int, datetime, str]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    hidden_until: dict[str, datetime] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)  # in this step
+    failed_at: datetime | None = None
+
+    def may_end(self, qr_id: str, ends: datetime) -> None:
+        """Note that a request is made which may end a code at this moment or later."""
+        ends = ends.replace(microsecond=0)
+        self.earliest[qr_id] = min(self.earliest.get(qr_id, ends), ends)
+        self.touched.add(qr_id)
+
+    def end_of(self, answer: Acknowledged) -> datetime:
+        """Return the earliest end that an acknowledged code may have."""
+        earliest = self.earliest.get(answer.qr_id, answer.expires_at)
+        if answer.qr_id in self.sure:
+            return earliest
+        return min(earliest, answer.expires_at)
+
+    def end_step(self, *, unsure: bool) -> None:
+        """Note what the cache may not have learned in a step, or shortly before."""
+        now = datetime.now(UTC)
+        if unsure:
+            self.failed_at = now
+        if self._failed_lately(now):  # the cache may be skipped still
+            for qr_id in self.touched:
+                self.hidden_until[qr_id] = now + HIDDEN
+        self.touched.clear()
+
+    def _failed_lately(self, now: datetime) -> bool:
+        return self.failed_at is not None and now - self.failed_at <= LATELY
+
+    def may_be_hidden(self, qr_id: str, *, failing: bool) -> bool:
+        """Return whether a change of a code may be unknown to the cache.
+
+        It is so for HIDDEN, and as long as something fails: nobody can look it up.
+        """
+        if qr_id in self.touched:
+            return True
+        if qr_id not in self.hidden_until:
+            return False
+        now = datetime.now(UTC)
+        lately = self._failed_lately(now)
+        return failing or lately or now <= self.hidden_until[qr_id]
+
+    def violations(self, rows: dict[str, models.Row]) -> Iterator[str]:
+        """Yield each acknowledged change and end that does not hold."""
+        for qr_id, (revision, ends, label) in self.changed.items():
+            row = rows.get(qr_id)
+            if row is None or row.erased_at:
+                continue
+            if row.revision < revision:
+                yield f"a change of {qr_id} is lost"
+            elif row.revision == revision and (row.expires_at, row.label) != (
+                ends,
+                label,
+            ):
+                yield f"{qr_id} is not as it was changed"
+        for qr_id in self.ended:
+            row = rows.get(qr_id)
+            if row and row.expires_at > datetime.now(UTC):
+                yield f"{qr_id} was ended, and lives"
+
+
+@dataclass
 class History:
     """One history over fresh models; `found` are the promises that were broken."""
 
@@ -217,6 +303,7 @@ class History:
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
     requests: list[Request] = field(default_factory=list)
     late: list[Callable[[], Any]] = field(default_factory=list)
+    lives: Lives = field(default_factory=Lives)
     failed: bool = False
     concurrent: bool = False
 
@@ -270,6 +357,7 @@ class History:
             self._step()
             while self.late:
                 self._schedule([self._late_task()])
+            self.lives.end_step(unsure=self.may_be_unavailable)
             self._audit()
             self.clock.shift(self.random.choice(MOVES))
             if not self.random.randrange(8):
@@ -315,8 +403,10 @@ class History:
             return "generate", self._generate(self._repeated_request())
         if draw == 5 and not self.random.randrange(5):
             return "migrate", self._migrate()
-        if draw < 8:
+        if draw < 7:
             return "retrieve", self._retrieve(self.random.choice(self.made))
+        if draw < 9:
+            return self._manage(self.random.choice(self.made))
         return "cleanup", self._clean_up(self.random.choice(SLICES))
 
     def _new_request(self) -> Request:
@@ -362,6 +452,8 @@ class History:
                 datetime.fromisoformat(answer.body["expires_at"]),
                 timedelta(hours=request.hours),
             )
+            # Another request may have ended one meanwhile.
+            living = [other for other in living if other in self._of_key(request)]
             if any(other.qr_id != acknowledged.qr_id for other in living):
                 self.report("a key in use made another code")
             self.acknowledged.append(acknowledged)
@@ -376,7 +468,7 @@ class History:
             for answer in self.acknowledged
             if request.key
             and (answer.owner, answer.key) == (request.owner, request.key)
-            and answer.expires_at > soon
+            and self.lives.end_of(answer) > soon
         ]
 
     def _is_other(self, request: Request, digest: bytes) -> bool:
@@ -388,30 +480,128 @@ class History:
         )
 
     def _retrieve(self, qr_id: str) -> Callable[[Environment], None]:
-        known = next((a for a in self.acknowledged if a.qr_id == qr_id), None)
-
         def run(environment: Environment) -> None:
+            known = next((a for a in self.acknowledged if a.qr_id == qr_id), None)
             try:
                 environment.retriever.health()
                 found = environment.retriever.retrieve(qr_id)
             except NotFound:
-                days = timedelta(days=TOMBSTONE_DAYS)
-                if known and datetime.now(UTC) < known.expires_at + days:
+                if known and self._left(known) > -timedelta(days=TOMBSTONE_DAYS):
                     self.report(f"{qr_id} was not found")
-                return
             except Expired:
-                if known and known.expires_at - datetime.now(UTC) > LEAST_LIFE:
+                if known and self._left(known) > LEAST_LIFE:
                     self.report(f"{qr_id} was called expired")
-                return
-            row = self.database.rows.get(qr_id)
-            if row is None or row.expires_at <= datetime.now(UTC):
-                self.report(f"{qr_id} was handed out after its end")
-            elif row.object_key not in self.s3.objects:
-                self.report(f"{qr_id} was handed out without an image")
-            elif found.url_expires_at > row.expires_at:
-                self.report(f"the URL of {qr_id} lasts longer than the code")
+            else:
+                self._check_retrieved(qr_id, found)
 
         return run
+
+    def _left(self, answer: Acknowledged) -> timedelta:
+        """Return how long an acknowledged code lives at least."""
+        return self.lives.end_of(answer) - datetime.now(UTC)
+
+    def _check_retrieved(self, qr_id: str, found: Retrieved) -> None:
+        if self.lives.may_be_hidden(qr_id, failing=self.failed):
+            return
+        row = self.database.rows.get(qr_id)
+        if row is None or row.expires_at <= datetime.now(UTC):
+            self.report(f"{qr_id} was handed out after its end")
+        elif row.object_key not in self.s3.objects:
+            self.report(f"{qr_id} was handed out without an image")
+        elif found.url_expires_at > row.expires_at:
+            self.report(f"the URL of {qr_id} lasts longer than the code")
+
+    def _manage(self, qr_id: str) -> tuple[str, Callable[[Environment], None]]:
+        """Return what the owner of a code does, or somebody who is not its owner."""
+        row = self.database.rows.get(qr_id)
+        owner = row.owner if row and row.owner else self.random.choice(OWNERS)
+        if not self.random.randrange(8):
+            owner = "somebody else"
+        match self.random.randrange(8):
+            case 0:
+                return "list", self._list(owner)
+            case 1:
+                return "read", self._refused(
+                    qr_id, owner, None, lambda manager: manager.read(owner, qr_id)
+                )
+            case 2 | 3 | 4:
+                return "change", self._change(qr_id, owner)
+        return "end", self._end(qr_id, owner)
+
+    def _list(self, owner: str) -> Callable[[Environment], None]:
+        def run(environment: Environment) -> None:
+            listed: list[str] = []
+            query = manage.parse_query({"limit": "2"})
+            last = True
+            while last:
+                page, following = environment.manager.living(owner, query)
+                listed += [each.code.qr_id for each in page]
+                last = following is not None
+                if following:
+                    after = (following.created_at, following.code.qr_id)
+                    query = dataclasses.replace(query, after=after)
+            now = datetime.now(UTC)
+            living = {
+                row.id
+                for row in self.database.rows.values()
+                if row.owner == owner and row.expires_at > now
+            }
+            if not self.may_be_unavailable and sorted(listed) != sorted(living):
+                self.report(f"{owner} was shown {listed} of {living}")
+
+        return run
+
+    def _refused(
+        self,
+        qr_id: str,
+        owner: str,
+        revision: int | None,
+        act: Callable[[Manager], Any],
+    ) -> Callable[[Environment], None]:
+        """Return a request about one code, which is refused only for a reason."""
+
+        def run(environment: Environment) -> None:
+            row = self.database.rows.get(qr_id)
+            now = datetime.now(UTC)
+            may = row is not None and row.owner == owner and row.expires_at > now
+            may = may and revision in (None, row and row.revision)
+            try:
+                act(environment.manager)
+            except (NotFound, Expired, PreconditionFailed) as error:
+                late = row and row.expires_at - datetime.now(UTC) < LEAST_LIFE
+                if may and not late and not self.may_be_unavailable:
+                    self.report(f"{qr_id} was refused to its owner: {error!r}")
+            else:
+                if not may and not self.may_be_unavailable:
+                    self.report(f"{qr_id} was not refused to {owner}")
+
+        return run
+
+    def _change(self, qr_id: str, owner: str) -> Callable[[Environment], None]:
+        hours, label = self.random.choice(HOURS), self.random.choice(TEXTS)
+        row = self.database.rows.get(qr_id)
+        revision = (row.revision if row else 1) + self.random.choice((0, 0, 0, 1))
+
+        def act(manager: Manager) -> None:
+            self.lives.may_end(qr_id, datetime.now(UTC) + timedelta(hours=hours))
+            changed = manager.change(
+                owner, qr_id, Patch(hours, True, label, []), revision.__eq__
+            )
+            code = changed.code
+            self.lives.changed[qr_id] = (code.revision, code.expires_at, label)
+            if not self.concurrent:
+                self.lives.earliest[qr_id] = code.expires_at
+                self.lives.sure.add(qr_id)
+
+        return self._refused(qr_id, owner, revision, act)
+
+    def _end(self, qr_id: str, owner: str) -> Callable[[Environment], None]:
+        def act(manager: Manager) -> None:
+            self.lives.may_end(qr_id, datetime.now(UTC))
+            manager.end(owner, qr_id, None)
+            self.lives.ended.add(qr_id)
+
+        return self._refused(qr_id, owner, None, act)
 
     def _clean_up(self, prefix: str) -> Callable[[Environment], None]:
         def run(environment: Environment) -> None:
@@ -437,9 +627,12 @@ class History:
 
     def _audit(self) -> None:
         days = timedelta(days=TOMBSTONE_DAYS)
+        ends = {each.qr_id: self.lives.end_of(each) for each in self.acknowledged}
         for violation in violations(
-            self._state(), self.acknowledged, self.attempts, days
+            self._state(), self.acknowledged, self.attempts, days, ends
         ):
+            self.report(violation)
+        for violation in self.lives.violations(self.database.rows):
             self.report(violation)
 
     def _rest(self) -> None:

@@ -42,16 +42,18 @@ class Row:
     label: str | None = None
 
 
-ERASED = (
-    "owner",
-    "data",
-    "options",
-    "object_key",
-    "content_type",
-    "idempotency_key",
-    "request_digest",
-    "answer",
-    "label",
+ERASED: dict[str, Any] = dict.fromkeys(
+    (
+        "owner",
+        "data",
+        "options",
+        "object_key",
+        "content_type",
+        "idempotency_key",
+        "request_digest",
+        "answer",
+        "label",
+    )
 )
 
 
@@ -190,13 +192,85 @@ class PostgreSQLCursor:
         answer = json.loads(row.answer or "")
         return [(row.id, row.expires_at, row.request_digest, answer)]
 
-    def _free_key(self, parameters: Parameters) -> None:
-        qr_id = parameters["id"]
+    def _to_update(self, qr_id: str) -> Row | None:
+        """Return a row when no other transaction has locked it."""
         while (row := self._server.rows.get(qr_id)) and self._locked(row):
             self._server.wait()
-        if row:
-            self._connection.changes[qr_id] = replace(
+        return row
+
+    def _free_key(self, parameters: Parameters) -> None:
+        if row := self._to_update(parameters["id"]):
+            self._connection.changes[row.id] = replace(
                 row, idempotency_key=None, request_digest=None, answer=None
+            )
+
+    @staticmethod
+    def _owned(row: Row) -> tuple[Any, ...]:
+        return (
+            row.id,
+            row.expires_at,
+            row.object_key or "",
+            row.content_type or "",
+            row.revision,
+            row.owner or "",
+            row.data or "",
+            row.label,
+            json.loads(row.options)["format"] if row.options else "",
+            row.created_at,
+            False,
+        )
+
+    def _find_owned(self, parameters: Parameters) -> Rows:
+        row = self._server.rows.get(parameters["id"])
+        return [self._owned(row)] if row else []
+
+    def _list(self, parameters: Parameters) -> Rows:
+        after = (parameters["created_at"], parameters["id"])
+        found = [
+            row
+            for row in self._living()
+            if row.owner == parameters["owner"]
+            and self._now < row.expires_at < parameters["before"]
+            and (row.created_at, row.id) < after
+        ]
+        found.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+        return [self._owned(row) for row in found[: parameters["limit"]]]
+
+    def _of_revision(self, parameters: Parameters) -> Row | None:
+        """Return a living row if it has the owner and the revision of a statement."""
+        row = self._to_update(parameters["id"])
+        wanted = (parameters["owner"], parameters["revision"])
+        if row is None or (row.owner, row.revision) != wanted:
+            return None
+        return row if row.expires_at > self._now else None
+
+    def _update(self, row: Row, **changes: Any) -> Rows:
+        changed = replace(row, revision=row.revision + 1, **changes)
+        if changed.expires_at < changed.created_at:
+            raise psycopg2.errors.CheckViolation
+        self._connection.changes[row.id] = changed
+        return [(changed.expires_at, changed.revision, changed.label)]
+
+    def _change(self, parameters: Parameters) -> Rows:
+        row = self._of_revision(parameters)
+        if row is None:
+            return []
+        label = parameters["label"] if parameters["sets_label"] else row.label
+        ends = parameters["expires_at"] or row.expires_at
+        return self._update(row, label=label, expires_at=ends)
+
+    def _end(self, parameters: Parameters) -> Rows:
+        row = self._of_revision(parameters)
+        if row is None:
+            return []
+        now = self._now.replace(microsecond=0)
+        return self._update(row, expires_at=max(row.created_at, now))
+
+    def _erase_ended(self, parameters: Parameters) -> None:
+        row = self._to_update(parameters["id"])
+        if row and row.erased_at is None and row.expires_at <= self._now:
+            self._connection.changes[row.id] = replace(
+                row, erased_at=self._now, **ERASED
             )
 
     def _insert(self, parameters: Parameters) -> Rows:
@@ -235,13 +309,12 @@ class PostgreSQLCursor:
         return [(row.id, row.expires_at, row.object_key) for row in rows]
 
     def _erase(self, parameters: Parameters) -> None:
-        cleared: dict[str, Any] = dict.fromkeys(ERASED)
         for qr_id in parameters["ids"]:
             row = self._server.rows[qr_id]
             self._connection.changes[qr_id] = replace(
                 row,
                 erased_at=self._now,
-                **cleared,
+                **ERASED,
             )
 
     def _backlog(self, parameters: Parameters) -> Rows:

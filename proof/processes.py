@@ -10,7 +10,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,8 +24,9 @@ import redis
 from qr_service import generation, sweep
 from qr_service.codes import Code
 from qr_service.config import Settings
+from qr_service.edge.manage import Patch, parse_query
 from qr_service.edge.request import GenerateRequest, parse
-from qr_service.errors import QRError, StorageUnavailable, timestamp
+from qr_service.errors import Expired, QRError, StorageUnavailable, timestamp
 from qr_service.stores import cache, database, migrations
 from qr_service.stores.bulk import BulkStorage
 from qr_service.stores.cache import FRESH_SECONDS, Cache
@@ -270,6 +271,23 @@ def _clean_up(_: World, environment: Environment) -> None:
     environment.sweeper.sweep([SLICE], lambda: True)
 
 
+def _list(_: World, environment: Environment) -> None:
+    environment.manager.living(OWNER, parse_query({}))
+
+
+def _read(_: World, environment: Environment) -> None:
+    environment.manager.read(OWNER, _id(1))
+
+
+def _change(_: World, environment: Environment) -> None:
+    environment.manager.change(OWNER, _id(1), Patch(1, True, "x", []), lambda _: True)
+
+
+def _end(_: World, environment: Environment) -> None:
+    with suppress(Expired):  # an earlier try has ended it
+        environment.manager.end(OWNER, _id(1), None)
+
+
 def _cached(world: World) -> None:
     """Store a code that is cached, and not fresh any more."""
     ends = _soon()
@@ -349,6 +367,10 @@ SCENARIOS = (
     ),
     Scenario("retrieve", "a code", lambda world: world.store(1, _soon()), _retrieve),
     Scenario("retrieve", "an old entry", _cached, _retrieve),
+    Scenario("list", "a code", lambda world: world.store(1, _soon()), _list),
+    Scenario("read", "a code", lambda world: world.store(1, _soon()), _read),
+    Scenario("change", "a code", lambda world: world.store(1, _soon()), _change),
+    Scenario("end", "a code", lambda world: world.store(1, _soon()), _end),
     Scenario("cleanup", "expired codes, an orphan", _expired, _clean_up),
     Scenario("cleanup", "without S3", _expired, _clean_up_without_s3, fails=True),
     Scenario("migrate", "a new database", _new_database, _migrate),
@@ -432,6 +454,8 @@ def judge(world: World, scenario: Scenario, at: int, failure: Failure) -> list[s
         outcome = in_a_process(world, scenario, boundary)
         if outcome.killed != (crash and boundary.failure is failure):
             found.append("the process was not killed where it should be")
+        if scenario.operation == "end" and not (outcome.killed or outcome.error):
+            found += _living(world)
         if outcome.answer:
             acknowledged.append(_acknowledged(scenario, outcome.answer))
         if boundary.failure is None and outcome.error and not scenario.fails:
@@ -456,6 +480,11 @@ def _audit(
 ) -> Iterator[str]:
     days = timedelta(days=TOMBSTONE_DAYS)
     return violations(world.state(), acknowledged, attempts, days)
+
+
+def _living(world: World) -> list[str]:
+    living = world.query("SELECT id FROM qr_codes WHERE expires_at > now()")
+    return [f"{qr_id} was ended, and lives" for (qr_id,) in living]
 
 
 def _acknowledged(scenario: Scenario, answer: dict[str, Any]) -> Acknowledged:

@@ -7,7 +7,6 @@ import pytest
 from proof import faults
 from proof.faults import FAULTS, Fault, Result, System, suffer, table
 from proof.traffic import Sent
-from tests.support.environment import ENVIRONMENT
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +18,7 @@ def _short(monkeypatch):
 def system(tmp_path_factory):
     kept = dict(os.environ)
     with System(tmp_path_factory.mktemp("faults")) as system:
-        os.environ.update(ENVIRONMENT | system.variables["Parameters"])
+        os.environ.update(system.environment("GenerateFunction"))
         yield system
     os.environ.clear()
     os.environ.update(kept)

@@ -159,7 +159,10 @@ def test_the_audit_finds_a_code_whose_image_is_gone(running):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nothing", "url"), "There are: cleanup, generate, migrate, retrieve."),
+        (
+            ("nothing", "url"),
+            "There are: cleanup, generate, manage, migrate, pages, retrieve.",
+        ),
         (("generate", "nothing"), "There are: base64, "),
     ],
 )

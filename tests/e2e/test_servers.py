@@ -8,7 +8,7 @@ import pytest
 
 from local.http import get
 from local.processes import LocalError, alive, descendants, free_port
-from local.servers import ADMIN, S3, PostgreSQL, Valkey
+from local.servers import ADMIN, ROLES, S3, PostgreSQL, Valkey
 
 
 @pytest.fixture
@@ -40,10 +40,11 @@ def test_a_killed_database_keeps_its_data_and_passwords_and_leaves_no_child(post
 
 def test_the_database_requires_a_password_and_logs_no_statement(postgresql):
     postgresql.start()
-    stranger = postgresql.url().replace("qr_app:", "qr_app:not-")
+    url = postgresql.url(ROLES[-1])
+    stranger = url.replace(f"{ROLES[-1]}:", f"{ROLES[-1]}:not-")
     with pytest.raises(psycopg2.OperationalError, match="password authentication"):
         psycopg2.connect(stranger)
-    connection = psycopg2.connect(postgresql.url())
+    connection = psycopg2.connect(url)
     with connection.cursor() as cursor, pytest.raises(psycopg2.DataError):
         cursor.execute("SELECT %s::int", ("a payload",))
     connection.close()

@@ -48,6 +48,7 @@ ANSWER = Acknowledged(
     NOW + HOUR,
     HOUR,
 )
+SOON = timedelta(seconds=30)
 ENTRY = Entry(NOW + HOUR, ROW.object_key, NOW + HOUR, 1, NOW)
 SECOND = replace(
     ANSWER,
@@ -105,7 +106,10 @@ def test_an_older_revision_in_the_cache_may_have_another_end():
             {"entries": {ID: replace(ENTRY, object_key="", forget_at=NOW + HOUR)}},
             "beyond its bound",
         ),
-        ({"entries": {OTHER: ENTRY}}, "which has no row"),
+        (
+            {"entries": {OTHER: replace(ENTRY, fresh_until=NOW + SOON)}},
+            "which has no row",
+        ),
         (
             {"entries": {ID: replace(ENTRY, expires_at=NOW + HOUR / 2, forget_at=NOW)}},
             "another end",
