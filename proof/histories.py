@@ -73,8 +73,8 @@ PAUSED = "nothing, but it takes a while"
 WANTED = migrations.load(MIGRATIONS)
 DRAWN: list[Failure | str] = [*Failure, LATE, PAUSED]
 
-# A change of which the cache did not learn is hidden for so long; so long after a failure
-# the cache may be skipped, or an entry claimed by somebody who does not refresh it.
+# A change of which the cache did not learn is hidden for so long. After a failure, the
+# cache may be skipped for LATELY, or an entry claimed by somebody who has ended.
 HIDDEN = timedelta(seconds=FRESH_SECONDS + CLAIM_SECONDS)
 LATELY = timedelta(seconds=max(CLAIM_SECONDS, SKIP_SECONDS) + 1)
 

@@ -47,7 +47,7 @@ LATER: dict[str, str | int] = {
     "UrlTtlSeconds": LATER_URL_SECONDS,
     "ProtectDatabase": "true",
 }
-FUNCTIONS = ("Generate", "Retrieve", "Cleanup", "Migrate")
+FUNCTIONS = ("Generate", "Retrieve", "Manage", "Cleanup", "Migrate")
 # Static secrets, recognized by their name or by their value.
 SECRET_NAME = re.compile(r"password|secret|token|private|credential", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"//[^/@]*:[^/@]*@|A[KS]IA[A-Z0-9]{16}|PRIVATE KEY")
@@ -112,6 +112,7 @@ class Rehearsal:
             self.refuse_wrong_signatures,
             self.refuse_without_tls,
             self.refuse_after_expiry,
+            self.manage,
             self.throttle,
             self.update,
             self.release,
@@ -186,7 +187,7 @@ class Rehearsal:
             for event in page["StackEvents"]
         ][::-1]  # the oldest first
         ready = order.index(("DatabaseProxyTargets", "CREATE_COMPLETE"))
-        for function in ("Generate", "Retrieve", "Cleanup"):
+        for function in ("Generate", "Retrieve", "Manage", "Cleanup"):
             begun = order.index((f"{function}Function", "CREATE_IN_PROGRESS"))
             check(ready < begun, f"{function}Function did not wait for the targets.")
 
@@ -218,7 +219,7 @@ class Rehearsal:
         owner = f"arn:aws:elasticache:{REGION}:{account}"
         iam = self.deployment.client("iam")
         for function, resource in product(
-            ("Generate", "Retrieve"),
+            ("Generate", "Retrieve", "Manage"),
             (f"{owner}:serverlesscache:{cache}", f"{owner}:user:{user}"),
         ):
             # The emulator evaluates only the first resource of a request.
@@ -303,6 +304,29 @@ class Rehearsal:
         """The expired URL: 403."""
         time.sleep(max(0.0, self.url_expires + 0.5 - time.time()))
         refused(self.call("GET", self.url), "expired")
+
+    def manage(self) -> None:
+        """A code is listed, changed and ended by its key, and by no other."""
+        code = self.create()
+        path = f"/codes/{code}"
+        for route in ("/codes", path):
+            expect(self.call("GET", route), 403, code="forbidden")
+        key = {"X-Api-Key": self.deployment.api_key}
+        listed = self.call("GET", "/codes?limit=1", headers=key)
+        expect(listed, 200)
+        newest = [each["qr_id"] for each in listed.json["codes"]]
+        check(newest == [code], f"The newest code is {newest}.")
+        tag = self.call("GET", path, headers=key).headers["ETag"] or ""
+        body = {"label": "rehearsed", "expiration_hours": 0.5}
+        expect(self.call("PATCH", path, body, key), 428, code="precondition_required")
+        changed = self.call("PATCH", path, body, {**key, "If-Match": tag})
+        expect(changed, 200, label="rehearsed")
+        found = self.call("GET", f"/retrieve/{code}")
+        expect(found, 200, expires_at=changed.json["expires_at"])
+        expect(self.call("DELETE", path, headers=key), 204)
+        expect(self.call("GET", f"/retrieve/{code}"), 410, code="expired")
+        check(f"codes/{code}.png" not in self.keys(), "The image is still there.")
+        expect(self.call("GET", path, headers=key), 410, code="expired")
 
     def throttle(self) -> None:
         """More simultaneous requests than the limit: 429 with Retry-After."""
