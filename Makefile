@@ -20,7 +20,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run sam-local invoke cleanup migrate psql logs test acceptance containers
-.PHONY: rehearse rehearse-faults bench load readers prove prove-faults faults audit install docs format lint requirements packages clean
+.PHONY: rehearse rehearse-faults bench load readers fuzz prove prove-faults faults audit install docs format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
 help: ## Show this list
@@ -86,6 +86,10 @@ readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: 
 # The models check no signature, and the counts are the proof's own.
 PROOF := PYTHONPATH=layers/common POWERTOOLS_METRICS_DISABLED=true \
   AWS_ACCESS_KEY_ID=model AWS_SECRET_ACCESS_KEY=model $(IN_VENV) python -m
+
+fuzz: ## Send 10,000 requests made from the OpenAPI document (CASES=, SEED=)
+	@ENVIRONMENTS=fuzz PYTHONPATH=.:layers/common $(IN_VENV) python -m proof.fuzz \
+	  $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 
 prove: ## Let every effect fail: 100,000 histories, then real servers (SEED=1)
 	@$(PROOF) proof $(if $(SEED),--seed $(SEED))

@@ -89,6 +89,8 @@ def answer(required: Document, optional: Document | None = None) -> Document:
 def described(fields: Sequence[Field]) -> Document:
     """Return the schema of an object with these fields, and what each is for."""
     found = object_schema(fields)
+    if needs := {field.name: [field.needs] for field in fields if field.needs}:
+        found["dependentRequired"] = needs
     for field in fields:
         schema = found["properties"][field.name]
         schema["description"] = field.about
@@ -275,7 +277,11 @@ def generate() -> Document:
                 "in": "header",
                 "description": "A repeated request with the same key creates no second "
                 "code: it gets the first answer again.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "schema": {
+                    "type": "string",
+                    "maxLength": 255,
+                    "pattern": "^[!-~]([ -~]*[!-~])?$",
+                },
             },
         ],
         "requestBody": {
@@ -324,6 +330,9 @@ QR_ID: Document = {
 }
 
 
+TAGS = r'^(\*|"[0-9]+"(, "[0-9]+")*)$'
+
+
 def if_match(about: str, *, required: bool) -> Document:
     """Return the parameter with the revision that a change was decided on."""
     return {
@@ -331,7 +340,8 @@ def if_match(about: str, *, required: bool) -> Document:
         "in": "header",
         "required": required,
         "description": about,
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": TAGS},
+        "example": '"1"',
     }
 
 
@@ -355,7 +365,7 @@ def list_codes() -> Document:
         ),
         "expires_before": (
             "Only codes that end before this moment, such as 2030-01-31T12:00:00Z.",
-            {"type": "string", "pattern": MOMENT["pattern"]},
+            {"type": "string", "format": "date-time"},
         ),
     }
     return owned(

@@ -500,7 +500,7 @@ class Rehearsal:
         self.trusted.write_text(authorities.read_text())
         self.database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE usename LIKE 'qr%' AND pid <> pg_backend_pid()"
+            " WHERE usename <> current_user"
         )
         self.cache.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 

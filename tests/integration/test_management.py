@@ -159,6 +159,14 @@ def test_only_codes_that_end_before_a_moment(send, database):
     assert [len(page) for page in listed] == [5]
 
 
+def test_any_offset_is_understood(send, create):
+    create()
+    late = {"expires_before": "9998-12-27T03:31:23+23:22"}
+    assert len(send("GET", query=late).body["codes"]) == 1
+    early = {"expires_before": "0314-12-27T03:31:23+23:22"}
+    assert send("GET", query=early).body == {"codes": [], "next": None}
+
+
 def test_codes_that_have_ended_are_not_listed(send, create, database):
     create()
     database("UPDATE qr_codes SET expires_at = now()")

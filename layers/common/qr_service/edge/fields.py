@@ -131,6 +131,8 @@ class Number(Field):
 
     def check(self, name: str, value: Any) -> float:
         """Return the number."""
+        if self.integer and isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON does not distinguish 10.0 from 10
         kinds = int if self.integer else (int, float)
         if not isinstance(value, kinds) or isinstance(value, bool):
             kind = "an integer" if self.integer else "a number"

@@ -1,7 +1,6 @@
 """What a request to manage codes says: query, precondition, changes."""
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from qr_service.errors import BadField, BadRequest
 
 MOST_LISTED, LISTED = 100, 50  # codes on a page
 QUERY = ("cursor", "limit", "expires_before")
-MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _FIRST = (datetime.max.replace(tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
 _LAST = datetime.max.replace(tzinfo=UTC)
 _OF_DYNAMIC = ("data", "expired_url")
-_TAG = re.compile(r'(?:W/)?"[^"]*"')
+_TAG = r'(?:W/)?"[^"]*"'
+_TAGS = re.compile(rf"{_TAG}(?:[ \t]*,[ \t]*{_TAG})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +94,17 @@ def precondition(header: str | None) -> Callable[[int], bool] | None:
     """
     if header is None:
         return None
-    if header.strip() == "*":
+    header = header.strip(" \t")
+    if header == "*":
         return lambda _: True
-    tags = [tag.strip() for tag in header.split(",")]
-    if not all(_TAG.fullmatch(tag) for tag in tags):
+    if not _TAGS.fullmatch(header):
         raise BadRequest(
             "invalid_header",
             "If-Match is an ETag, in quotes, or *.",
             field="If-Match",
             allowed='an ETag such as "1", or *',
         )
+    tags = re.findall(_TAG, header)
     return lambda revision: tag_of(revision) in tags
 
 
@@ -120,14 +120,14 @@ def _position(cursor: str) -> tuple[datetime, str]:
         ).decode()
         created_at, _, qr_id = text.partition(" ")
         return _aware(datetime.fromisoformat(created_at)), check_qr_id(qr_id)
-    except (ValueError, binascii.Error, BadRequest):
+    except (ValueError, OverflowError, BadRequest):
         raise BadField("cursor", cursor, "the `next` of an earlier page") from None
 
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
-    except ValueError:
+        return _aware(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
         raise BadField(
             "expires_before", text, "a moment such as 2030-01-31T12:00:00Z"
         ) from None
@@ -140,6 +140,7 @@ def _limit(text: str) -> int:
 
 
 def _aware(moment: datetime) -> datetime:
+    """Return a moment in UTC: PostgreSQL accepts no offset of sixteen hours or more."""
     if moment.tzinfo is None:
         raise ValueError("no time zone")
-    return moment
+    return moment.astimezone(UTC)

@@ -1,0 +1,82 @@
+"""`make fuzz`: requests by schemathesis to a system of its own, in chains by Location.
+
+Rounds are repeated until there were as many cases as wanted. The last line is `N cases,
+no failure`. schemathesis.toml lists what is not checked, hooks.py what is not sent.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import SystemRandom
+
+from local.processes import LocalError
+from local.project import ROOT
+from tests.support.launcher import Launcher
+
+CONFIG = Path(__file__).parent / "schemathesis.toml"
+EXAMPLES = 50  # of each operation and phase in a round
+GENERATED = re.compile(r"^ +(\d+) generated", re.MULTILINE)
+
+
+def cases(url: str, folder: str, seed: int) -> int:
+    """Run a round; return its number of cases, 0 if one of them failed."""
+    done = subprocess.run(
+        [
+            *("schemathesis", f"--config-file={CONFIG}"),
+            *("run", f"{url}/openapi.json", "--no-color"),
+            *("--max-examples", str(EXAMPLES), "--seed", str(seed)),
+        ],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "proof.fuzz.hooks",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    found = GENERATED.search(done.stdout)
+    if done.returncode or not found:
+        print(done.stdout)
+        return 0
+    return int(found[1])
+
+
+def main() -> int:
+    """Return 0 if so many cases found no failure."""
+    parser = argparse.ArgumentParser(prog="make fuzz")
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, help="of the first round")
+    given = parser.parse_args()
+    seed = given.seed if given.seed is not None else SystemRandom().randrange(10**6)
+    began, total = time.monotonic(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            launcher = Launcher(Path(folder) / "state").start()
+        except LocalError as error:
+            print(error, file=sys.stderr)
+            return 1
+        try:
+            while total < given.cases:
+                more = cases(launcher.url, folder, seed)
+                if not more:
+                    print(f"A case failed; to repeat: make fuzz SEED={seed}")
+                    return 1
+                total += more
+                seed += 1
+                took = time.monotonic() - began
+                print(f"{total} of {given.cases} cases, {took:.0f} s", flush=True)
+        finally:
+            launcher.discard()
+    print(f"{total} cases, no failure")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
