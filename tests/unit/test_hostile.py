@@ -22,7 +22,7 @@ from tests.support.gateway import event
 SETTINGS = Settings.from_env(ENVIRONMENT)
 NAMES = [field.name for field in FIELDS]
 MANY = settings(
-    max_examples=300,
+    max_examples=1000,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -33,6 +33,7 @@ LEAVES = (
     | st.booleans()
     | st.integers()
     | st.floats()
+    | st.sampled_from([float("nan"), float("inf"), 1e308, 2**70, -(10**400)])
     | st.text(max_size=200)
     | st.sampled_from(["png", "M", "#000000", "transparent", "data:image/png;base64,"])
 )
@@ -46,7 +47,9 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-FIELD_BY_NAME = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), JSON)
+FIELD_BY_NAME = st.dictionaries(
+    st.sampled_from(NAMES) | st.text(max_size=8), LEAVES | JSON, max_size=6
+)
 
 
 @st.composite
