@@ -5,12 +5,13 @@ PORT ?= 3000
 FUNCTION ?= generate
 EVENT ?= url
 STAGE ?= dev
+ON_AWS := $(filter command environment,$(origin STAGE))
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 export PYTHON
 export SAM_CLI_TELEMETRY = 0
 # `sam` would send the credentials to AWS STS; only these targets need them.
-ifeq ($(filter preflight deploy smoke,$(MAKECMDGOALS)),)
+ifeq ($(filter preflight deploy smoke key key-transfer,$(MAKECMDGOALS)),)
 unexport AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 endif
 
@@ -19,7 +20,7 @@ IN_VENV := sh local/venv.sh
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run sam-local invoke cleanup migrate psql logs test acceptance containers
+.PHONY: help run sam-local invoke cleanup migrate key key-transfer psql logs test acceptance containers
 .PHONY: rehearse rehearse-faults bench load readers fuzz prove prove-faults faults audit install docs format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
@@ -43,6 +44,12 @@ cleanup: ## Erase expired codes now
 
 migrate: ## Apply the database migrations that are missing
 	@$(IN_VENV) python -m local migrate
+
+key: ## Create an API key: NAME=shop, on AWS with STAGE=
+	@$(IN_VENV) python -m $(if $(ON_AWS),checks.keys --stage $(STAGE) create,local key) $(NAME)
+
+key-transfer: ## Give the codes of one key to another: FROM= TO=, on AWS with STAGE=
+	@$(IN_VENV) python -m $(if $(ON_AWS),checks.keys --stage $(STAGE) transfer,local transfer) $(FROM) $(TO)
 
 psql: ## Open the database (ARGS='-c "SELECT ..."')
 	@$(IN_VENV) python -m local psql -- $(ARGS)

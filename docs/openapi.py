@@ -94,6 +94,7 @@ def described(fields: Sequence[Field]) -> Document:
     for field in fields:
         schema = found["properties"][field.name]
         schema["description"] = field.about
+        schema["examples"] = [field.example]
         if isinstance(field, Object):
             schema["properties"] = described(field.members)["properties"]
     return found

@@ -1,4 +1,4 @@
-"""python -m local run | sam-local | invoke | cleanup | migrate | psql: see --help."""
+"""python -m local run | invoke | cleanup | migrate | key | transfer | psql: --help."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from psycopg2.extensions import parse_dsn
 
+from local import keys
 from local.processes import LocalError, free_port
 from local.project import ROOT
 from local.servers import postgresql_programs
@@ -65,6 +67,26 @@ def invoke(state: Path, function: str, event: str) -> None:
         print(stack.invoke(function, event))
 
 
+def key(state: Path, name: str) -> None:
+    """Create an API key, and print it."""
+    value = keys.create(state, name)
+    print(f"{name}: {value}")
+    print("From now on, requests that create or manage codes need a key here.")
+
+
+def transfer(state: Path, source: str, target: str) -> None:
+    """Give all codes of one key to another."""
+    event = {"transfer": {"from": source, "to": target}}
+    with any_stack(state) as stack, tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "event.json"
+        file.write_text(json.dumps(event))
+        done, complete = 0, False
+        while not complete:
+            answer = json.loads(stack.invoke("manage", file))
+            done, complete = done + answer["done"], answer["complete"]
+            print(f"{done} codes of {source} belong to {target}", flush=True)
+
+
 def psql(state: Path, arguments: Sequence[str]) -> int:
     """Open the database as its administrator; return psql's exit code."""
     with any_stack(state) as stack:
@@ -87,6 +109,32 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port")
     return int(text)
+
+
+def perform(given: argparse.Namespace) -> int:
+    """Do what the arguments say; return the exit code."""
+    state = given.state.absolute()
+    match given.command:
+        case "run":
+            run(state, given.port)
+        case "sam-local":
+            # Its client of the engine takes 0.2 s to import.
+            from local.containers.api import ContainerAPI  # noqa: PLC0415
+
+            run(state, given.port, ContainerAPI)
+        case "invoke":
+            invoke(state, given.function, given.event)
+        case "cleanup":
+            invoke(state, "cleanup", "manual")
+        case "migrate":
+            invoke(state, "migrate", "apply")
+        case "key":
+            key(state, given.name)
+        case "transfer":
+            transfer(state, given.source, given.target)
+        case "psql":
+            return psql(state, given.arguments)
+    return 0
 
 
 def main() -> int:
@@ -112,33 +160,21 @@ def main() -> int:
     command.add_argument("event", help="the name of a file in events/FUNCTION/")
     commands.add_parser("cleanup", help="erase expired codes now")
     commands.add_parser("migrate", help="apply the migrations that are missing")
+    command = commands.add_parser("key", help="create an API key")
+    command.add_argument("name", help="its name, which owns what it creates")
+    command = commands.add_parser("transfer", help="give codes to another key")
+    command.add_argument("source", help="the name of the key that has them")
+    command.add_argument("target", help="the name of the key that gets them")
     command = commands.add_parser("psql", help="open the database")
     command.add_argument("arguments", nargs="*", help="of psql, after --")
     given = parser.parse_args()
-    state = given.state.absolute()
     try:
-        match given.command:
-            case "run":
-                run(state, given.port)
-            case "sam-local":
-                # Its client of the engine takes 0.2 s to import.
-                from local.containers.api import ContainerAPI  # noqa: PLC0415
-
-                run(state, given.port, ContainerAPI)
-            case "invoke":
-                invoke(state, given.function, given.event)
-            case "cleanup":
-                invoke(state, "cleanup", "manual")
-            case "migrate":
-                invoke(state, "migrate", "apply")
-            case "psql":
-                return psql(state, given.arguments)
+        return perform(given)
     except LocalError as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from samcli.commands.local.cli_common.invoke_context import InvokeContext
 from samcli.lib.utils.codeuri import resolve_code_path
 from samcli.local.docker.container import ContainerResponseException
 
+from local import keys
 from local.processes import (
     LocalError,
     alive,
@@ -120,8 +121,10 @@ class ExecutionEnvironment:
 class NativeRuntime:
     """A replacement for `samcli.local.lambdafn.runtime.LambdaRuntime`."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, state: Path | None) -> None:
         self.project = project
+        self.state = state  # the folder of the API keys
+        self.guarded = keys.guarded_routes()
         self.lock = threading.Lock()
         self.idle: dict[str, list[ExecutionEnvironment]] = {}
         self.slots: dict[str, threading.Semaphore] = {}
@@ -130,13 +133,20 @@ class NativeRuntime:
         self, config: Any, event: str, *_: Any, stdout: Any = None, **__: Any
     ) -> None:
         """Write the function's answer to `stdout`, from a new environment if needed."""
+        parsed = json.loads(event)
+        known = keys.read(self.state) if self.state else {}
+        admitted = keys.admit(parsed, known, self.guarded)
+        if admitted is None:
+            stdout.write_str(json.dumps(keys.refusal(parsed)))
+            stdout.flush()
+            return
         with self.lock:
             limit = threading.Semaphore(MAX_ENVIRONMENTS)
             slot = self.slots.setdefault(config.full_path, limit)
         with slot:
             environment = self._environment(config)
             try:
-                answer = environment.invoke(event, config.timeout)
+                answer = environment.invoke(json.dumps(admitted), config.timeout)
             except NoAnswer as error:
                 environment.close()
                 LOG.info(
@@ -204,7 +214,10 @@ def replace_containers() -> None:
 
     def lambda_runtime(context: Any) -> NativeRuntime:
         if "native" not in vars(context):
-            context.native = NativeRuntime(context.get_cwd())
+            # Private: --env-vars is beside the keys.
+            variables = context._env_vars_file  # noqa: SLF001
+            state = Path(variables).parent if variables else None
+            context.native = NativeRuntime(context.get_cwd(), state)
         runtime: NativeRuntime = context.native
         return runtime
 

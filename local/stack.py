@@ -159,10 +159,14 @@ class Stack:
         draft.write_text(json.dumps(entries, indent=2))
         draft.replace(self.processes)  # a reader never sees half of it
 
-    def invoke(self, function: str, event: str) -> str:
-        """Return a function's JSON answer; raise LocalError if it failed."""
+    def invoke(self, function: str, event: str | Path) -> str:
+        """Return a function's JSON answer to an event, given by its name or its file.
+
+        Raises LocalError if the function failed.
+        """
         find_function(function)  # before a log of that name is opened
-        find_event(function, event)
+        if isinstance(event, str):
+            event = find_event(function, event)
         with (self.logs / f"{function}.log").open("w+b") as log:
             process = self.spawn_invoke(function, event, log, subprocess.PIPE)
             answer = process.communicate()[0]
@@ -171,11 +175,11 @@ class Stack:
         return checked_answer(function, answer, output)
 
     def spawn_invoke(
-        self, function: str, event: str, log: IO[bytes], stdout: int | None = None
+        self, function: str, event: Path, log: IO[bytes], stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start `sam local invoke` of a function with one of its events."""
-        name, path = find_function(function), find_event(function, event)
-        command = self.api.sam("invoke", name, "--event", str(path))
+        """Start `sam local invoke` of a function with the event in a file."""
+        name = find_function(function)
+        command = self.api.sam("invoke", name, "--event", str(event))
         return spawn(command, log=log, stdout=stdout, cwd=ROOT)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from local.processes import LocalError, end
 from local.servers import Server
-from local.stack import Stack, cleanup_interval
+from local.stack import Stack, cleanup_interval, find_event
 
 FIRST_PAUSE = 3.0  # seconds before a server is started again, doubled each time
 LONGEST_PAUSE = 30.0
@@ -72,7 +72,9 @@ class Schedule:
         if self.run is None and time.monotonic() >= self.next:
             self.next = time.monotonic() + self.interval
             with self.log.open("wb") as log:
-                self.run = self.stack.spawn_invoke("cleanup", "scheduled", log)
+                self.run = self.stack.spawn_invoke(
+                    "cleanup", find_event("cleanup", "scheduled"), log
+                )
 
     def stop(self) -> None:
         """End a running cleanup; a later one continues with what it leaves."""

@@ -9,7 +9,7 @@ drawn from one source, so a seed repeats a history.
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -131,7 +131,7 @@ class Environment:
         self.cleaner = Cleaner(cleaned, bulk, TOMBSTONE_DAYS, batch=2)
         self.sweeper = Sweeper(cleaned, bulk, page=2)
         owned = OwnedTable(_database(settings, "qr_manage"))
-        self.manager = Manager(owned, Storage(settings), self.cache)
+        self.manager = Manager(owned, Storage(settings), self.cache, batch=2)
 
 
 class Task:
@@ -230,6 +230,8 @@ class Lives:
     ended: set[str] = field(default_factory=set)
     hidden_until: dict[str, datetime] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)  # in this step
+    all_may_end: datetime | None = None  # since then, in this step
+    mixed: set[str] = field(default_factory=set)  # owners whose codes and keys moved
     failed_at: datetime | None = None
 
     def may_end(self, qr_id: str, ends: datetime) -> None:
@@ -241,12 +243,16 @@ class Lives:
     def end_of(self, answer: Acknowledged) -> datetime:
         """Return the earliest end that an acknowledged code may have."""
         earliest = self.earliest.get(answer.qr_id, answer.expires_at)
-        if answer.qr_id in self.sure:
-            return earliest
-        return min(earliest, answer.expires_at)
+        if answer.qr_id not in self.sure:
+            earliest = min(earliest, answer.expires_at)
+        return min(earliest, self.all_may_end or earliest)
 
-    def end_step(self, *, unsure: bool) -> None:
+    def end_step(self, made: Iterable[str], *, unsure: bool) -> None:
         """Note what the cache may not have learned in a step, or shortly before."""
+        if self.all_may_end:
+            for qr_id in made:
+                self.may_end(qr_id, self.all_may_end)
+            self.all_may_end = None
         now = datetime.now(UTC)
         if unsure:
             self.failed_at = now
@@ -263,7 +269,7 @@ class Lives:
 
         It is so for HIDDEN, and as long as something fails: nobody can look it up.
         """
-        if qr_id in self.touched:
+        if qr_id in self.touched or self.all_may_end:
             return True
         if qr_id not in self.hidden_until:
             return False
@@ -357,7 +363,7 @@ class History:
             self._step()
             while self.late:
                 self._schedule([self._late_task()])
-            self.lives.end_step(unsure=self.may_be_unavailable)
+            self.lives.end_step(self.made, unsure=self.may_be_unavailable)
             self._audit()
             self.clock.shift(self.random.choice(MOVES))
             if not self.random.randrange(8):
@@ -467,13 +473,14 @@ class History:
             answer
             for answer in self.acknowledged
             if request.key
+            and request.owner not in self.lives.mixed
             and (answer.owner, answer.key) == (request.owner, request.key)
             and self.lives.end_of(answer) > soon
         ]
 
     def _is_other(self, request: Request, digest: bytes) -> bool:
         """Return whether a row holds a request's key for another body."""
-        return any(
+        return request.owner in self.lives.mixed or any(
             (row.owner, row.idempotency_key) == (request.owner, request.key)
             and row.request_digest != digest
             for row in self.database.rows.values()
@@ -517,9 +524,14 @@ class History:
         owner = row.owner if row and row.owner else self.random.choice(OWNERS)
         if not self.random.randrange(8):
             owner = "somebody else"
-        match self.random.randrange(8):
+        match self.random.randrange(10):
             case 0:
                 return "list", self._list(owner)
+            case 8:
+                return "end owner", self._end_owner(owner)
+            case 9:
+                target = self.random.choice([each for each in OWNERS if each != owner])
+                return "transfer", self._transfer(owner, target)
             case 1:
                 return "read", self._refused(
                     qr_id, owner, None, lambda manager: manager.read(owner, qr_id)
@@ -603,6 +615,29 @@ class History:
 
         return self._refused(qr_id, owner, None, act)
 
+    def _end_owner(self, owner: str) -> Callable[[Environment], None]:
+        def run(environment: Environment) -> None:
+            rows = [row for row in self.database.rows.values() if row.owner == owner]
+            if self.lives.all_may_end is None:
+                self.lives.all_may_end = datetime.now(UTC).replace(microsecond=0)
+            progress = environment.manager.end_owner(owner, lambda: True)
+            if not self.concurrent:
+                self.lives.ended.update(row.id for row in rows)
+            if not progress.complete:
+                self.report(f"the codes of {owner} were not all ended")
+
+        return run
+
+    def _transfer(self, source: str, target: str) -> Callable[[Environment], None]:
+        def run(environment: Environment) -> None:
+            self.lives.mixed.update((source, target))
+            environment.manager.transfer(source, target, lambda: True)
+            left = [row for row in self.database.rows.values() if row.owner == source]
+            if left and not self.may_be_unavailable:
+                self.report(f"{source} still has codes")
+
+        return run
+
     def _clean_up(self, prefix: str) -> Callable[[Environment], None]:
         def run(environment: Environment) -> None:
             environment.cleaner.clean_up(lambda: 3600.0)
@@ -627,13 +662,23 @@ class History:
 
     def _audit(self) -> None:
         days = timedelta(days=TOMBSTONE_DAYS)
+        mixed = self.lives.mixed
         ends = {each.qr_id: self.lives.end_of(each) for each in self.acknowledged}
+        attempts = {of: n for of, n in self.attempts.items() if of[0] not in mixed}
         for violation in violations(
-            self._state(), self.acknowledged, self.attempts, days, ends
+            self._state(), map(self._owned, self.acknowledged), attempts, days, ends
         ):
             self.report(violation)
         for violation in self.lives.violations(self.database.rows):
             self.report(violation)
+
+    def _owned(self, answer: Acknowledged) -> Acknowledged:
+        """Return an answer with what is known of its owner after transfers."""
+        if answer.owner not in self.lives.mixed:
+            return answer
+        row = self.database.rows.get(answer.qr_id)
+        owner = row.owner if row and row.owner else answer.owner
+        return replace(answer, owner=owner, key=None)
 
     def _rest(self) -> None:
         """Clean up and sweep without failures, when every orphan is old enough."""

@@ -266,6 +266,38 @@ class PostgreSQLCursor:
         now = self._now.replace(microsecond=0)
         return self._update(row, expires_at=max(row.created_at, now))
 
+    def _of_owner(self, owner: str, limit: int) -> list[Row]:
+        """Return the rows of an owner, when no other transaction has locked them."""
+        ids = [row.id for row in self._server.rows.values() if row.owner == owner]
+        rows = [self._to_update(qr_id) for qr_id in ids[:limit]]
+        return [row for row in rows if row and row.owner == owner]
+
+    def _end_some(self, parameters: Parameters) -> Rows:
+        owner, limit = parameters["owner"], parameters["limit"]
+        living = [
+            row for row in self._of_owner(owner, 10**6) if row.expires_at > self._now
+        ]
+        now = self._now.replace(microsecond=0)
+        ended = []
+        for row in living[:limit]:
+            ends = max(row.created_at, now)
+            ((_, revision, _),) = self._update(row, expires_at=ends)
+            ended.append((row.id, ends, revision))
+        return ended
+
+    def _transfer(self, parameters: Parameters) -> Rows:
+        target = parameters["to"]
+        moved = self._of_owner(parameters["from"], parameters["limit"])
+        for row in moved:
+            changes: dict[str, Any] = {"owner": target}
+            named = {"owner": target, "key": row.idempotency_key}
+            if self._holder(named):
+                changes |= dict.fromkeys(
+                    ("idempotency_key", "request_digest", "answer")
+                )
+            self._connection.changes[row.id] = replace(row, **changes)
+        return [(row.id,) for row in moved]
+
     def _erase_ended(self, parameters: Parameters) -> None:
         row = self._to_update(parameters["id"])
         if row and row.erased_at is None and row.expires_at <= self._now:

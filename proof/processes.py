@@ -283,6 +283,14 @@ def _change(_: World, environment: Environment) -> None:
     environment.manager.change(OWNER, _id(1), Patch(1, True, "x", []), lambda _: True)
 
 
+def _end_owner(_: World, environment: Environment) -> None:
+    environment.manager.end_owner(OWNER, lambda: True)
+
+
+def _transfer(_: World, environment: Environment) -> None:
+    environment.manager.transfer(OWNER, "another owner", lambda: True)
+
+
 def _end(_: World, environment: Environment) -> None:
     with suppress(Expired):  # an earlier try has ended it
         environment.manager.end(OWNER, _id(1), None)
@@ -371,6 +379,8 @@ SCENARIOS = (
     Scenario("read", "a code", lambda world: world.store(1, _soon()), _read),
     Scenario("change", "a code", lambda world: world.store(1, _soon()), _change),
     Scenario("end", "a code", lambda world: world.store(1, _soon()), _end),
+    Scenario("end owner", "a code", lambda world: world.store(1, _soon()), _end_owner),
+    Scenario("transfer", "a code", lambda world: world.store(1, _soon()), _transfer),
     Scenario("cleanup", "expired codes, an orphan", _expired, _clean_up),
     Scenario("cleanup", "without S3", _expired, _clean_up_without_s3, fails=True),
     Scenario("migrate", "a new database", _new_database, _migrate),
@@ -454,7 +464,8 @@ def judge(world: World, scenario: Scenario, at: int, failure: Failure) -> list[s
         outcome = in_a_process(world, scenario, boundary)
         if outcome.killed != (crash and boundary.failure is failure):
             found.append("the process was not killed where it should be")
-        if scenario.operation == "end" and not (outcome.killed or outcome.error):
+        ends = scenario.operation in ("end", "end owner")
+        if ends and not (outcome.killed or outcome.error):
             found += _living(world)
         if outcome.answer:
             acknowledged.append(_acknowledged(scenario, outcome.answer))

@@ -23,6 +23,7 @@ import zxingcpp
 from PIL import Image
 from samcli.yamlhelper import yaml_parse
 
+from checks import keys
 from local.http import Answer
 from local.processes import wait_until
 from local.project import EVENTS, ROOT, architecture
@@ -306,7 +307,7 @@ class Rehearsal:
         refused(self.call("GET", self.url), "expired")
 
     def manage(self) -> None:
-        """A code is listed, changed and ended by its key, and by no other."""
+        """A code is listed, changed and ended by its key, and given to another one."""
         code = self.create()
         path = f"/codes/{code}"
         for route in ("/codes", path):
@@ -323,10 +324,22 @@ class Rehearsal:
         expect(changed, 200, label="rehearsed")
         found = self.call("GET", f"/retrieve/{code}")
         expect(found, 200, expires_at=changed.json["expires_at"])
+        aws, stack = self.deployment.client, self.deployment.stack_name
+        second, value = keys.create(aws, stack, "second")
+        other = {"X-Api-Key": value}
+        wait_until(lambda: self.call("GET", "/codes", headers=other).status == 200, 10)
+        expect(self.call("GET", path, headers=other), 404, code="not_found")
+        first = self.deployment.outputs["ApiKeyId"]
+        keys.transfer(aws, stack, first, second)
+        expect(self.call("GET", path, headers=key), 404, code="not_found")
+        key = other
         expect(self.call("DELETE", path, headers=key), 204)
         expect(self.call("GET", f"/retrieve/{code}"), 410, code="expired")
         check(f"codes/{code}.png" not in self.keys(), "The image is still there.")
         expect(self.call("GET", path, headers=key), 410, code="expired")
+        plan = keys.physical_id(aws, stack, "ApiUsagePlan")
+        aws("apigateway").delete_usage_plan_key(usagePlanId=plan, keyId=second)
+        aws("apigateway").delete_api_key(apiKey=second)
 
     def throttle(self) -> None:
         """More simultaneous requests than the limit: 429 with Retry-After."""

@@ -17,6 +17,7 @@ from jsonschema import Draft4Validator
 from PIL import Image as Raster
 from qr_service.config import Settings
 from qr_service.edge.fields import Choice, read_all
+from qr_service.edge.http import EXPOSED_HEADERS
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES
 from qr_service.engine.symbol import ECIS, LEVELS
@@ -25,6 +26,7 @@ from samcli.yamlhelper import yaml_parse
 
 import functions.pages.app as pages
 from docs import fields as declared
+from docs import openapi
 from docs.__main__ import generated
 from tests.support.environment import ENVIRONMENT
 from tests.support.examples import STATUS
@@ -156,6 +158,35 @@ def test_every_throttle_is_for_a_route():
     assert throttled <= existing | {("*", "/*")}, (
         "MethodSettings in template.yaml name a route that does not exist"
     )
+
+
+def test_pages_of_other_origins_may_send_and_read_all_that_the_routes_use():
+    """CORS in template.yaml and edge/http.py, against the routes and their headers."""
+    cors = RESOURCES["Api"]["Properties"]["Cors"]
+
+    def listed(name):
+        return set(cors[name].strip("'").split(","))
+
+    assert listed("AllowMethods") == {method for method, _, _ in ROUTES} | {"OPTIONS"}
+    operations = [
+        operation
+        for methods in openapi.document()["paths"].values()
+        for operation in methods.values()
+    ]
+    sent = {
+        each["name"]
+        for operation in operations
+        for each in operation.get("parameters", [])
+        if each["in"] == "header"
+    }
+    assert listed("AllowHeaders") == sent | {"Content-Type", "X-Api-Key"}
+    answered = {
+        name
+        for operation in operations
+        for response in operation["responses"].values()
+        for name in response.get("headers", {})
+    }
+    assert set(EXPOSED_HEADERS.split(", ")) == answered
 
 
 def test_gateway_problems_have_the_same_members_as_our_own():
@@ -315,13 +346,20 @@ def test_the_defaults_are_accepted_and_change_nothing():
     assert parsed({"gradient": gradient}) == parsed({"gradient": full})
 
 
+@pytest.mark.parametrize("field", [*declared.FIELDS, *declared.PATCH_FIELDS])
+def test_the_example_of_a_field_is_accepted(field):
+    field.check(field.name, field.example)
+    assert field.example != field.default, "an example shows something else"
+
+
 @pytest.mark.parametrize("name", sorted(GENERATED))
 def test_what_is_generated_is_committed(name):
     assert (ROOT / name).read_text() == GENERATED[name], "run make docs"
 
 
 def test_a_field_that_is_declared_is_everywhere(monkeypatch):
-    added = Choice(name="mood", default="calm", choices=("calm", "loud"), about="New.")
+    kinds = ("calm", "loud")
+    added = Choice("mood", "New.", example="loud", default="calm", choices=kinds)
     monkeypatch.setattr(declared, "FIELDS", (*declared.FIELDS, added))
     texts = generated()
     row = "| `mood` | `calm`, `loud` | `calm` | New. |"

@@ -1,18 +1,29 @@
-"""GET /codes, and GET, PATCH and DELETE of /codes/{qr_id}: an owner's codes."""
+"""GET /codes, and GET, PATCH and DELETE of /codes/{qr_id}: an owner's codes.
 
+Operators invoke it directly: `{"end_owner": ID}` ends all codes of an API key's id,
+`{"transfer": {"from": ID, "to": ID}}` gives them to another one. The answer says how
+many it reached, and whether these are all; if not, invoke it again.
+"""
+
+from dataclasses import asdict
 from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from qr_service.config import settings
-from qr_service.edge import http, manage
+from qr_service.edge import events, http, manage
 from qr_service.errors import timestamp
 from qr_service.management import Manager
 from qr_service.stores.cache import Cache
 from qr_service.stores.database import Database
 from qr_service.stores.owned import OwnedCode, OwnedTable
 from qr_service.stores.storage import Storage
+from qr_service.telemetry import SafeError
+
+# Left at the end of the function's time, for the batch in progress.
+SPARE_SECONDS = 10
 
 app = http.resolver()
 
@@ -84,4 +95,28 @@ def _shown(owned: OwnedCode) -> dict[str, Any]:
     }
 
 
-handler = http.entrypoint(app)
+def operate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Do what an operator requests, for as long as there is time."""
+
+    def has_time() -> bool:
+        left: float = context.get_remaining_time_in_millis() / 1000
+        return left > SPARE_SECONDS
+
+    match event:
+        case {"end_owner": str(owner)}:
+            progress = manager().end_owner(owner, has_time)
+        case {"transfer": {"from": str(source), "to": str(target)}} if source != target:
+            progress = manager().transfer(source, target, has_time)
+        case _:
+            raise SafeError(
+                'neither {"end_owner": ID} nor {"transfer": {"from", "to"}}'
+            )
+    return asdict(progress)
+
+
+_serve, _operate = http.entrypoint(app), events.entrypoint(operate)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer API Gateway, which always names a method, or an operator."""
+    return _serve(event, context) if "httpMethod" in event else _operate(event, context)

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 import redis
 from qr_service.config import settings
+from qr_service.edge.events import InvocationFailed
 from qr_service.errors import DatabaseUnavailable, StorageUnavailable
 from qr_service.stores.cache import FRESH_SECONDS, Cache
 from qr_service.stores.database import Database
@@ -15,7 +16,7 @@ from qr_service.stores.owned import OwnedTable
 from qr_service.stores.storage import Storage
 
 from tests.support.functions import forget
-from tests.support.gateway import get_retrieve, manage, post_generate
+from tests.support.gateway import Context, get_retrieve, manage, post_generate
 
 OWNER, OTHER = "key-of-the-owner", "key-of-somebody-else"
 BODY = {"data": "https://example.com/owned", "expiration_hours": 24, "label": "Menu"}
@@ -433,3 +434,64 @@ def test_two_connections_end_a_code_once(create, functions, servers):
         assert first.end(known[0])
         assert second.end(known[1]) is None
     settings.cache_clear()
+
+
+# ---------------------------------------------------------------------- operators
+
+
+def operate(functions, event, seconds=60):
+    return functions.manage(event, Context(seconds))
+
+
+def test_an_operator_ends_all_codes_of_an_owner(create, send, functions, bucket):
+    ids = [create() for _ in range(5)]
+    kept = create(OTHER)
+    for qr_id in ids:
+        assert get_retrieve(functions.retrieve, qr_id).status == 200
+    report = operate(functions, {"end_owner": OWNER})
+    assert report == {"done": 5, "complete": True}
+    for qr_id in ids:
+        assert get_retrieve(functions.retrieve, qr_id).status == 410
+    assert get_retrieve(functions.retrieve, kept).status == 200
+    assert operate(functions, {"end_owner": OWNER}) == {"done": 0, "complete": True}
+    assert functions.clean_up()["erased"] == 5
+    assert bucket.keys() == {f"codes/{kept}.png"}
+
+
+def test_an_operator_gives_codes_to_another_key(functions, send, database):
+    shared, own = ({"Idempotency-Key": key} for key in ("shared", "own"))
+    first = post_generate(functions.generate, BODY, shared, api_key_id=OWNER)
+    second = post_generate(functions.generate, BODY, own, api_key_id=OWNER)
+    theirs = post_generate(functions.generate, BODY, shared, api_key_id=OTHER)
+    report = operate(functions, {"transfer": {"from": OWNER, "to": OTHER}})
+    assert report == {"done": 2, "complete": True}
+    for reply in (first, second, theirs):
+        assert send("GET", reply.body["qr_id"], owner=OTHER).status == 200
+    assert send("GET").body["codes"] == []
+    for key, expected in ((shared, theirs), (own, second)):
+        again = post_generate(functions.generate, BODY, key, api_key_id=OTHER)
+        assert again.body == expected.body
+
+
+def test_an_operator_goes_on_where_the_time_ended(create, functions):
+    for _ in range(5):
+        create()
+    assert operate(functions, {"end_owner": OWNER}, seconds=5) == {
+        "done": 0,
+        "complete": False,
+    }
+    assert operate(functions, {"end_owner": OWNER})["done"] == 5
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"end_owner": 1},
+        {"transfer": {"from": OWNER}},
+        {"transfer": {"from": OWNER, "to": OWNER}},
+    ],
+)
+def test_another_event_is_refused(functions, event):
+    with pytest.raises(InvocationFailed, match="neither"):
+        operate(functions, event)

@@ -28,6 +28,14 @@ from qr_service.telemetry import describe, logger
 Condition = Callable[[int], bool] | None
 
 
+@dataclass(slots=True)
+class Progress:
+    """How many codes an operator's work has reached, and whether these are all."""
+
+    done: int = 0
+    complete: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Manager:
     """The codes of owners."""
@@ -35,6 +43,7 @@ class Manager:
     table: OwnedTable
     storage: Storage
     cache: Cache
+    batch: int = 500  # codes of one statement, for operators
 
     def living(
         self, owner: str, query: ListQuery
@@ -105,6 +114,40 @@ class Manager:
             self.table.erase(code.qr_id)
         except Exception as error:  # noqa: BLE001  it has ended, whatever fails now
             logger.warning("ended code left to the cleanup", **describe(error))
+
+    def end_owner(self, owner: str, has_time: Callable[[], bool]) -> Progress:
+        """End all living codes of an owner; the next cleanup erases them.
+
+        Raises DatabaseUnavailable; what is done stays so, and is not done again.
+        """
+        progress = Progress()
+        while has_time():
+            now = datetime.now(UTC)
+            ended = self.table.end_some(owner, self.batch)
+            for code in ended:
+                self.cache.put(code, now)
+            progress.done += len(ended)
+            if len(ended) < self.batch:
+                progress.complete = True
+                break
+        return progress
+
+    def transfer(
+        self, source: str, target: str, has_time: Callable[[], bool]
+    ) -> Progress:
+        """Give all codes of one owner to another.
+
+        An Idempotency-Key that both have used stays with the code of the new owner.
+        Raises DatabaseUnavailable; what is done stays so, and is not done again.
+        """
+        progress = Progress()
+        while has_time():
+            moved = self.table.transfer(source, target, self.batch)
+            progress.done += moved
+            if moved < self.batch:
+                progress.complete = True
+                break
+        return progress
 
     def _living(self, owner: str, qr_id: str, now: datetime) -> OwnedCode:
         found = self.table.find(qr_id)

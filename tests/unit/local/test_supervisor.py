@@ -9,6 +9,7 @@ import pytest
 
 from local import supervisor
 from local.processes import LocalError
+from local.stack import find_event
 from local.supervisor import FIRST_PAUSE, LONGEST_PAUSE, Schedule, Watch
 
 
@@ -82,7 +83,7 @@ def test_the_cleanup_runs_each_time_it_is_due_and_never_twice_at_once(clock):
 
     def spawn_invoke(function, event, log):
         runs.append(subprocess.Popen(["sleep", "60"]))
-        assert (function, event) == ("cleanup", "scheduled")
+        assert (function, event) == ("cleanup", find_event("cleanup", "scheduled"))
         return runs[-1]
 
     with tempfile.TemporaryDirectory() as logs:

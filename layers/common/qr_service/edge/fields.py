@@ -22,9 +22,10 @@ Allowed = str | list[str]
 class Field:
     """A field of any kind.
 
-    `about` says what it is for, `default` is its value if it is missing, unless it is
-    `required`; null is accepted if it is `nullable`; `needs` is another field without
-    which it is refused. `allowed` is what is accepted, in the words of an error.
+    `about` says what it is for, `example` is a value. `default` is its value if it is
+    missing, unless it is `required`; null is accepted if it is `nullable`; `needs` is
+    another field without which it is refused. `allowed` is what is accepted, in the
+    words of an error.
     """
 
     allowed: Allowed
@@ -35,6 +36,7 @@ class Field:
         name: str,
         about: str,
         *,
+        example: Any,
         default: Any = None,
         required: bool = False,
         nullable: bool = False,
@@ -42,6 +44,7 @@ class Field:
     ) -> None:
         self.name = name
         self.about = about
+        self.example = example
         self.default = default
         self.required = required
         self.nullable = nullable

@@ -26,7 +26,7 @@ from qr_service.telemetry import describe, frames, logger, metrics
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
-_EXPOSED_HEADERS = "ETag, Location, Retry-After, Idempotency-Replayed"
+EXPOSED_HEADERS = "ETag, Location, Retry-After, Idempotency-Replayed"
 
 
 def resolver() -> APIGatewayRestResolver:
@@ -184,7 +184,7 @@ def entrypoint(app: APIGatewayRestResolver) -> Handler:
             response["body"] = ""
         headers = response["multiValueHeaders"]
         headers["Access-Control-Allow-Origin"] = [origin]
-        headers["Access-Control-Expose-Headers"] = [_EXPOSED_HEADERS]
+        headers["Access-Control-Expose-Headers"] = [EXPOSED_HEADERS]
         status = response["statusCode"]
         metrics.add_metric("ServerErrors", unit="Count", value=int(status >= 500))
         logger.info(

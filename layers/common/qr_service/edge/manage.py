@@ -77,9 +77,14 @@ def patch_fields(most_hours: float) -> tuple[Field, ...]:
             most_hours,
             about="How long the code lives from now on, longer or shorter than before.",
         ),
-        Text(name="data", about="Of a dynamic code: where a scan is sent."),
+        Text(
+            name="data",
+            example="https://example.com/menu",
+            about="Of a dynamic code: where a scan is sent.",
+        ),
         Text(
             name="expired_url",
+            example="https://example.com/over",
             nullable=True,
             about="Of a dynamic code: where a scan is sent after the end; null removes "
             "it.",

@@ -33,6 +33,12 @@ MAX_BODY = 128 * 1024  # bytes
 LEAST_HOURS = 0.02  # 72 seconds
 MOST_LABEL = 100  # characters
 
+# One black pixel.
+LOGO = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQAAAAA3bvkkAAAACklEQVR42mNg"
+    "AAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="
+)
+
 _STYLE = [field.name for field in dataclasses.fields(Style)]
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
@@ -68,6 +74,7 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
     return (
         Text(
             name="data",
+            example="https://example.com/menu",
             required=True,
             about="The text to encode: up to what a version 40 code holds at the "
             "level, 2,953 bytes of UTF-8 at `L`, 2,331 at `M`, 1,663 at `Q`, 1,273 at "
@@ -82,18 +89,21 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
         label_field(),
         Choice(
             name="error_correction",
+            example="H",
             default="M",
             choices=LEVELS,
             about="The level of error correction.",
         ),
         Boolean(
             name="boost_error_correction",
+            example=False,
             default=True,
             about="True: a higher level is used if the version stays the same. False: "
             "exactly the level given, with a logo too, as payment codes demand.",
         ),
         Choice(
             name="eci",
+            example="never",
             default="auto",
             choices=ECIS,
             about="`auto` announces text that is not ASCII as UTF-8; most scanners "
@@ -101,10 +111,15 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
             "as text (`\\000026`).",
         ),
         Choice(
-            name="format", default="png", choices=FORMATS, about="The kind of image."
+            name="format",
+            example="svg",
+            default="png",
+            choices=FORMATS,
+            about="The kind of image.",
         ),
         Number(
             name="module_size",
+            example=8,
             default=10,
             least=1,
             most=40,
@@ -114,6 +129,7 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
         ),
         Number(
             name="border",
+            example=6,
             default=4,
             least=2,
             most=20,
@@ -123,6 +139,7 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
         ),
         Colour(
             name="dark",
+            example="#1A237E",
             default="#000000",
             about="The colour of the modules. Dark on light: a contrast of at least "
             "40 %, and the dark colour less than half as bright as the light one "
@@ -130,12 +147,14 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
         ),
         Colour(
             name="light",
+            example="#FFF8E7",
             default="#ffffff",
             transparent=True,
             about="The colour of the background; transparent counts as white.",
         ),
         Choice(
             name="shape",
+            example="rounded",
             default="square",
             choices=SHAPES,
             about="The shape of the modules; finder and alignment patterns stay solid. "
@@ -143,25 +162,34 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
         ),
         Object(
             name="gradient",
+            example={"type": "radial", "to": "#7A0026"},
             build=Gradient,
             members=(
                 Choice(
                     name="type",
+                    example="radial",
                     default="linear",
                     choices=GRADIENT_TYPES,
                     about="From the top, or from the centre.",
                 ),
-                Colour(name="to", required=True, about="The other dark colour."),
+                Colour(
+                    name="to",
+                    example="#7A0026",
+                    required=True,
+                    about="The other dark colour.",
+                ),
             ),
             about="From `dark` at the top, or in the centre, to another dark colour.",
         ),
         Logo(
             name="logo",
+            example=LOGO,
             about="A PNG or JPEG in the middle: 64 KiB, a megapixel. Turned by its "
             "EXIF orientation, colours converted to sRGB.",
         ),
         Number(
             name="logo_size",
+            example=0.22,
             least=LEAST_SIZE,
             most=MOST_SIZE,
             needs="logo",
@@ -176,6 +204,7 @@ def expiration_field(most_hours: float, about: str, **common: Any) -> Number:
     """Return the field of a code's life."""
     return Number(
         name="expiration_hours",
+        example=48,
         least=LEAST_HOURS,
         most=most_hours,
         unit="hours",
@@ -188,6 +217,7 @@ def label_field(**common: Any) -> Text:
     """Return the field of a code's name."""
     return Text(
         name="label",
+        example="Menu, terrace",
         most=MOST_LABEL,
         about="What the owner calls the code in lists; it is not in the image.",
         **common,

@@ -118,6 +118,44 @@ class OwnedTable:
         code = replace(known.code, expires_at=expires_at, revision=revision)
         return replace(known, code=code, label=label)
 
+    _END_SOME = """
+        UPDATE qr_codes SET revision = revision + 1, expired_url = NULL,
+            expires_at = greatest(created_at, date_trunc('second', now()))
+        WHERE id IN (
+            SELECT id FROM qr_codes
+            WHERE owner = %(owner)s AND erased_at IS NULL AND expires_at > now()
+            LIMIT %(limit)s FOR UPDATE)
+        RETURNING id, expires_at, revision
+    """
+
+    def end_some(self, owner: str, limit: int) -> list[Code]:
+        """End up to `limit` living codes of an owner; return them as ended."""
+        rows = self.database.run(self._END_SOME, {"owner": owner, "limit": limit})
+        return [
+            Code(str(qr_id), expires_at, "", "", revision)
+            for qr_id, expires_at, revision in rows
+        ]
+
+    # A key that the new owner has used stays with the new owner's code.
+    _TRANSFER = """
+        WITH batch AS (
+            SELECT id, EXISTS (
+                SELECT FROM qr_codes AS other WHERE other.owner = %(to)s
+                    AND other.idempotency_key = qr_codes.idempotency_key) AS clashes
+            FROM qr_codes WHERE owner = %(from)s LIMIT %(limit)s FOR UPDATE
+        )
+        UPDATE qr_codes SET owner = %(to)s,
+            idempotency_key = CASE WHEN NOT clashes THEN idempotency_key END,
+            request_digest = CASE WHEN NOT clashes THEN request_digest END,
+            answer = CASE WHEN NOT clashes THEN answer END
+        FROM batch WHERE qr_codes.id = batch.id RETURNING qr_codes.id
+    """
+
+    def transfer(self, source: str, target: str, limit: int) -> int:
+        """Give up to `limit` codes of one owner to another; return how many."""
+        parameters = {"from": source, "to": target, "limit": limit}
+        return len(self.database.run(self._TRANSFER, parameters))
+
     _ERASE_ENDED = """
         UPDATE qr_codes SET erased_at = now()
         WHERE id = %(id)s AND expires_at <= now() AND erased_at IS NULL
