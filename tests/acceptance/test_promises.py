@@ -267,6 +267,52 @@ def test_without_the_cache_requests_succeed_without_delay(running, fault, measur
     assert 0 < skips < len(taken) / 2, "few requests wait for the cache, others skip it"
 
 
+def manage(running, method, qr_id, body=None, **headers):
+    """Return the answer to a request of /codes/ID."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return http.call(method, f"{running.url}/codes/{qr_id}", body, named)
+
+
+def test_an_owner_lists_changes_and_ends_a_code(running):
+    qr_id = generate(running)
+    listed = http.get(f"{running.url}/codes?limit=1").json["codes"]
+    assert [code["qr_id"] for code in listed] == [qr_id]
+    tag = manage(running, "GET", qr_id).headers["ETag"]
+    body = {"label": "acceptance", "expiration_hours": 0.5}
+    assert manage(running, "PATCH", qr_id, body).status == 428
+    changed = manage(running, "PATCH", qr_id, body, If_Match=tag)
+    assert (changed.status, changed.json["label"]) == (200, "acceptance")
+    assert manage(running, "PATCH", qr_id, body, If_Match=tag).status == 412
+    assert retrieve(running, qr_id)[2]["expires_at"] == changed.json["expires_at"]
+    assert manage(running, "DELETE", qr_id).status == 204
+    assert retrieve(running, qr_id)[0] == 410
+    assert qr_id not in objects(running)
+
+
+@pytest.mark.parametrize("cache", ["up", "killed", "hung"])
+def test_an_ended_code_is_ended_within_a_minute(running, cache, measured):
+    """At once, or as soon as the cache that could not be written is not believed."""
+    qr_id = generate(running)
+    assert retrieve(running, qr_id)[0] == 200
+    valkey = running.processes["Valkey"]["pid"]
+    if cache == "killed":
+        os.kill(valkey, signal.SIGKILL)
+    elif cache == "hung":
+        os.kill(valkey, signal.SIGSTOP)
+    try:
+        assert manage(running, "DELETE", qr_id).status == 204
+        ended = time.monotonic()
+    finally:
+        if cache == "hung":
+            os.kill(valkey, signal.SIGCONT)
+    assert wait_until(lambda: retrieve(running, qr_id)[0] == 410, 70, 0.2)
+    took = time.monotonic() - ended
+    measured(f"cache {cache}: an ended code is 410 after {took:.1f} s")
+    assert took < 62  # a bound of the promise, not of the machine
+    if cache == "killed":
+        wait_until(lambda: running.processes["Valkey"]["pid"] != valkey, 20)
+
+
 def test_requests_are_503_until_the_database_is_back(running):
     cached = generate(running)
     with running.cache() as cache:  # it may have been skipped a moment ago
