@@ -15,6 +15,7 @@ It adds what MiniStack lacks:
   the users of its group to it, with their access strings. Redis cannot check tokens and
   accepts any. Instead, a step of the rehearsal checks the right to elasticache:Connect
   with IAM.
+- A request's event has the id of its API key.
 - The gateway's own answers (403, 429 and so on) are those of the API's OpenAPI body.
 - CodeDeploy keeps what a hook reports about a deployment. Each deployment is of the
   newest group, and shifts no traffic: an alias moves at once.
@@ -416,6 +417,7 @@ def create_function(logical_id: str, properties: Properties, stack: str) -> Crea
 
 
 _invoke_custom_resource = custom_resource.invoke_custom_resource
+_lambda_event = apigateway_v1._build_lambda_event_v1
 _register_session = sts.register_session
 
 
@@ -425,6 +427,16 @@ def invoke_custom_resource(
     """Wait at most a minute for the answer of a custom resource."""
     bounded = {**properties, "ServiceTimeout": CUSTOM_RESOURCE_TIMEOUT}
     return _invoke_custom_resource(request, logical_id, bounded, *more, **named)
+
+
+def lambda_event(*given: Any, **named: Any) -> dict[str, Any]:
+    """Return the event of a request, with the id of its API key, the codes' owner."""
+    event: dict[str, Any] = _lambda_event(*given, **named)
+    headers = event["headers"]
+    key = apigateway_v1._resolve_api_key(apigateway_v1._api_key_from_request(headers))
+    if key is not None:
+        event["requestContext"]["identity"]["apiKeyId"] = key["id"]
+    return event
 
 
 def register_session(access_key: str, session: dict[str, Any]) -> None:
@@ -465,6 +477,7 @@ def main() -> None:
     iam_actions.SERVICE_TO_IAM_NAMESPACE["codedeploy"] = "codedeploy"
     router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": ["CodeDeploy_20141006"]}
     iam_actions.extract_resource_arn = extract_resource_arn
+    apigateway_v1._build_lambda_event_v1 = lambda_event
     custom_resource.invoke_custom_resource = invoke_custom_resource
     sts.register_session = register_session
     lambda_runtime._RESERVED_RUNTIME_ENV_VARS |= OURS
