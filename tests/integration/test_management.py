@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 import redis
+import time_machine
 from qr_service.config import settings
 from qr_service.edge.events import InvocationFailed
 from qr_service.errors import DatabaseUnavailable, StorageUnavailable
@@ -428,6 +429,21 @@ def test_without_the_database_nothing_is_promised(create, send, monkeypatch):
             assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     forget()
     assert send("GET", qr_id).headers["etag"] == '"1"'
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_code_that_has_ended_by_the_clock_of_the_database(
+    create, send, database, method
+):
+    """A function whose clock is slow takes it for living, and must not try for ever."""
+    qr_id = create()
+    database("UPDATE qr_codes SET expires_at = now(), created_at = now()")
+    slow = datetime.now(UTC) - timedelta(minutes=5)
+    with time_machine.travel(slow, tick=True):
+        assert send("GET", qr_id).status == 200
+        body = {"label": "late"} if method == "PATCH" else None
+        headers = {"If-Match": "*"}
+        assert send(method, qr_id, body=body, headers=headers).status == 410
 
 
 def test_two_connections_end_a_code_once(create, functions, servers):

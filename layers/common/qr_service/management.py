@@ -89,7 +89,7 @@ class Manager:
         )
         changed = self.table.change(known, change)
         if changed is None:
-            changed = self._after_conflict(known, change, now)
+            changed = self._after_conflict(known, change)
         self.cache.put(changed.code, now)
         return changed
 
@@ -162,17 +162,29 @@ class Manager:
 
         A first try of the statement, whose answer was lost, has done so, or another.
         """
-        found = self.table.find(known.code.qr_id)
-        return found if found and found.code.is_expired(datetime.now(UTC)) else None
+        found = self._found_again(known)
+        return found if found.code.is_expired(datetime.now(UTC)) else None
 
-    def _after_conflict(
-        self, known: OwnedCode, change: Change, now: datetime
-    ) -> OwnedCode:
+    def _found_again(self, known: OwnedCode) -> OwnedCode:
+        """Return a code that a statement did not find in the revision that is known.
+
+        Raises Expired if it still has it: it has ended by the clock of the database.
+        """
+        found = self.table.find(known.code.qr_id)
+        if found is None:
+            raise NotFound("There is no code with this id.", field="qr_id")
+        if found.code.revision == known.code.revision:
+            raise Expired(found.code.expires_at)
+        return found
+
+    def _after_conflict(self, known: OwnedCode, change: Change) -> OwnedCode:
         """Return the code if it is as the change wanted it; raises PreconditionFailed.
 
         A first try of the same statement, whose answer was lost, has done so.
         """
-        found = self._living(known.owner, known.code.qr_id, now)
+        found = self._found_again(known)
+        if found.code.is_expired(datetime.now(UTC)):
+            raise Expired(found.code.expires_at)
         is_as_wanted = (
             found.code.revision == known.code.revision + 1
             and (change.expires_at or known.code.expires_at) == found.code.expires_at
