@@ -118,8 +118,8 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
     ),
     "the functions may connect to the database, not to its proxy": Fault(
         "template.yaml",
-        "- !Select [6, !Split [':', !GetAtt DatabaseProxy.DBProxyArn]]",
-        "- !GetAtt Database.DbiResourceId",
+        "!Select [6, !Split [':', !GetAtt DatabaseProxy.DBProxyArn]]",
+        "!GetAtt Database.DbiResourceId",
         "The first requests succeed",
         "rds-db:connect to prx-",
     ),
@@ -132,8 +132,8 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
     ),
     "the cache's user may not use a command of the functions": Fault(
         "template.yaml",
+        "-@all +get +set +eval +ping",
         "-@all +get +set +ping",
-        "-@all +get +ping",
         "POST /generate: 201",
         "The code is not in the cache",
     ),
