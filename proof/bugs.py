@@ -77,7 +77,7 @@ BUGS = (
         "if not is_expired(earlier.expires_at, datetime.now(UTC)):",
         "if not is_expired("
         "earlier.expires_at, datetime.now(UTC) + timedelta(minutes=5)):",
-        "one key made",
+        " made ",
     ),
     Bug(
         "a replay that ignores the body",
