@@ -32,8 +32,13 @@ def create(client: Client, stack: str, name: str) -> tuple[str, str]:
         raise KeysError(f"There is a key {name} already.")
     plan = physical_id(client, stack, "ApiUsagePlan")
     made = gateway.create_api_key(name=name, enabled=True)
-    gateway.create_usage_plan_key(usagePlanId=plan, keyId=made["id"], keyType="API_KEY")
-    return made["id"], made["value"]
+    key_id: str = made["id"]
+    try:
+        gateway.create_usage_plan_key(usagePlanId=plan, keyId=key_id, keyType="API_KEY")
+    except (BotoCoreError, ClientError):
+        gateway.delete_api_key(apiKey=key_id)  # no route would accept it
+        raise
+    return key_id, made["value"]
 
 
 def transfer(client: Client, stack: str, source: str, target: str) -> None:

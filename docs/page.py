@@ -98,6 +98,7 @@ def python(
             "",
             f"answer = requests.{method.lower()}(",
             *lines,
+            "    timeout=30,",
             ")",
             "answer.raise_for_status()",
             then,

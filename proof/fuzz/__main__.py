@@ -19,6 +19,7 @@ from local.project import ROOT
 from tests.support.launcher import Launcher
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
+HANGS = 900  # seconds, after which a round is given up; it takes half a minute
 EXAMPLES = 50  # of each operation and phase in a round
 GENERATED = re.compile(r"^ +(\d+) generated", re.MULTILINE)
 
@@ -39,6 +40,7 @@ def cases(url: str, folder: str, seed: int) -> int:
         },
         stdout=subprocess.PIPE,
         text=True,
+        timeout=HANGS,
         check=False,
     )
     found = GENERATED.search(done.stdout)
@@ -72,6 +74,9 @@ def main() -> int:
                 seed += 1
                 took = time.monotonic() - began
                 print(f"{total} of {given.cases} cases, {took:.0f} s", flush=True)
+        except subprocess.TimeoutExpired:
+            print(f"schemathesis does not end; to repeat: make fuzz SEED={seed}")
+            return 1
         finally:
             launcher.discard()
     print(f"{total} cases, no failure")

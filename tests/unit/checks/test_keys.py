@@ -34,6 +34,9 @@ class AWS:
     def create_usage_plan_key(self, **given):
         self.sent.append(given)
 
+    def delete_api_key(self, **given):
+        self.sent.append(given)
+
     def invoke(self, **given):
         self.sent.append(json.loads(given["Payload"]))
         answer, failed = next(self.answers)
@@ -61,6 +64,19 @@ def test_a_name_that_is_taken_creates_nothing():
     with pytest.raises(keys.KeysError, match="already"):
         keys.create(aws, "qr-codes-dev", "shop")
     assert aws.sent == []
+
+
+def test_a_key_that_gets_no_plan_is_deleted(monkeypatch):
+    aws = AWS()
+    refusal = ClientError({"Error": {"Code": "LimitExceeded"}}, "CreateUsagePlanKey")
+
+    def refuse(**_):
+        raise refusal
+
+    monkeypatch.setattr(aws, "create_usage_plan_key", refuse)
+    with pytest.raises(ClientError, match="LimitExceeded"):
+        keys.create(aws, "qr-codes-dev", "shop")
+    assert aws.sent[-1] == {"apiKey": "k1"}
 
 
 def test_a_transfer_goes_on_until_it_is_complete(capsys):
