@@ -62,9 +62,15 @@ def run(state: Path, port: int, api: type[API] = API) -> None:
 def invoke(state: Path, function: str, event: str) -> None:
     """Print a function's answer to an event, and nothing else."""
     with any_stack(state) as stack:
-        if function != "migrate" and not recorded(state).get("url"):
-            stack.invoke("migrate", "apply")
+        if function != "migrate":
+            migrate(stack)
         print(stack.invoke(function, event))
+
+
+def migrate(stack: Stack) -> None:
+    """Apply the migrations, unless `make run` has done so."""
+    if not recorded(stack.state).get("url"):
+        stack.invoke("migrate", "apply")
 
 
 def key(state: Path, name: str) -> None:
@@ -80,6 +86,7 @@ def transfer(state: Path, source: str, target: str) -> None:
     with any_stack(state) as stack, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "event.json"
         file.write_text(json.dumps(event))
+        migrate(stack)
         done, complete = 0, False
         while not complete:
             answer = json.loads(stack.invoke("manage", file))

@@ -38,5 +38,13 @@ def test_owners_see_their_own_codes_until_they_are_moved(system):
     moved = system.run("transfer", "shop", "depot")
     assert moved.stdout == "1 codes of shop belong to depot\n", moved.stderr
     assert (listed(system, shop), listed(system, depot)) == ([], [code])
+    system.discard()
+    moved = system.run("transfer", "depot", "shop")  # without make run, too
+    assert moved.stdout == "1 codes of depot belong to shop\n", moved.stderr
     again = system.run("key", "shop")
     assert (again.returncode, "already" in again.stderr) == (1, True)
+
+
+def test_codes_can_be_moved_before_anything_has_run(tmp_path):
+    moved = Launcher(tmp_path / "new").run("transfer", "shop", "depot")
+    assert moved.stdout == "0 codes of shop belong to depot\n", moved.stderr
