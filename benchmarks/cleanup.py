@@ -125,7 +125,7 @@ def main(counts: Iterable[int]) -> Iterator[dict[str, float]]:
     with closing(psycopg2.connect(os.environ["PLAIN_DATABASE_URL"])) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute("TRUNCATE qr_codes")
+        cursor.execute("TRUNCATE qr_codes, scans")
         for count in counts:
             cursor.execute(INSERT, (done, done + count - 1))
             cursor.execute("VACUUM ANALYZE qr_codes")

@@ -137,7 +137,7 @@ def main(count: int) -> dict[str, float]:
     with closing(psycopg2.connect(os.environ["PLAIN_DATABASE_URL"])) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute("TRUNCATE qr_codes")
+        cursor.execute("TRUNCATE qr_codes, scans")
         cursor.execute(INSERT, (count - 1, ORPHANS))
         cursor.execute("VACUUM ANALYZE qr_codes")
         orphans = -(-count // ORPHANS)
@@ -162,7 +162,7 @@ def main(count: int) -> dict[str, float]:
             sweep(BulkStorage(settings())),
             exact | {"objects": left, "orphans": 0, "deleted": 0},
         )
-        cursor.execute("TRUNCATE qr_codes")
+        cursor.execute("TRUNCATE qr_codes, scans")
         _expect(
             sweep(BulkStorage(settings())),
             {"objects": left, "deleted": 0, "refused": left - 1},

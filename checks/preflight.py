@@ -345,7 +345,7 @@ def of_the_database(plan: Plan, client: Client) -> Found:
 
 def of_concurrency(plan: Plan, client: Client) -> Found:
     """Yield whether the account has the executions that are to be reserved."""
-    functions = ("Generate", "Retrieve", "Manage")
+    functions = ("Generate", "Retrieve", "Redirect", "Manage")
     limit = client("lambda").get_account_settings()["AccountLimit"]
     free = limit["UnreservedConcurrentExecutions"]
     if plan.state:  # what the stack has reserved is counted again

@@ -79,6 +79,7 @@ WHY_VERSIONS = "a right to each version would change with it, and arrive too lat
 WILDCARDS = {
     ("CallNewVersions", "${GenerateFunction.Arn}:*"): WHY_VERSIONS,
     ("CallNewVersions", "${RetrieveFunction.Arn}:*"): WHY_VERSIONS,
+    ("CallNewVersions", "${RedirectFunction.Arn}:*"): WHY_VERSIONS,
     ("CallNewVersions", "${ManageFunction.Arn}:*"): WHY_VERSIONS,
     ("CallNewVersions", "${PagesFunction.Arn}:*"): WHY_VERSIONS,
     ("ReportToCodeDeploy", GROUPS): "the application is the stack's own",

@@ -50,10 +50,10 @@ PRICES = {
 # What the template creates; the test compares the two.
 STORAGE_GB = 20
 PROXY_VCPU = 2
-ALARMS = 24  # metrics that alarms watch; each is billed
-METRICS = 10  # in the namespace QRService
+ALARMS = 29  # metrics that alarms watch; each is billed
+METRICS = 11  # in the namespace QRService
 FILTERED = 2  # metrics that are counted in logs
-DETAILED = 2  # methods with metrics of their own
+DETAILED = 3  # methods with metrics of their own
 GENERATE_GB = 1769 / 1024
 RETRIEVE_GB = 512 / 1024
 

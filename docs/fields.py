@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from qr_service.edge.fields import (
     COLOUR,
+    TARGET,
     Boolean,
     Choice,
     Colour,
@@ -18,6 +19,7 @@ from qr_service.edge.fields import (
     Logo,
     Number,
     Object,
+    Target,
     Text,
 )
 from qr_service.edge.manage import patch_fields
@@ -43,6 +45,10 @@ def schema(field: Field) -> dict[str, Any]:
         case Text(most=most):
             limits = {"minLength": 1, "maxLength": most} if most else {"minLength": 1}
             found: dict[str, Any] = {"type": "string", **limits, "pattern": NO_NULL}
+        case Target(most=most):
+            # Without the name of its group, which is Python's alone.
+            pattern = f"^{re.sub('[?]P<[a-z]+>', '', TARGET)}$"
+            found = {"type": "string", "maxLength": most, "pattern": pattern}
         case Boolean():
             found = {"type": "boolean"}
         case Number(least=least, most=most):
@@ -50,10 +56,9 @@ def schema(field: Field) -> dict[str, Any]:
             found = {"type": kind, "minimum": least, "maximum": most}
         case Choice(choices=choices):
             found = {"type": "string", "enum": list(choices)}
-        case Colour(transparent=True):
-            found = {"type": "string", "pattern": f"^({COLOUR}|{TRANSPARENT})$"}
-        case Colour():
-            found = {"type": "string", "pattern": f"^{COLOUR}$"}
+        case Colour(transparent=transparent):
+            pattern = f"({COLOUR}|{TRANSPARENT})" if transparent else COLOUR
+            found = {"type": "string", "pattern": f"^{pattern}$"}
         case Object(members=members):
             found = object_schema(members)
         case Logo():
@@ -105,6 +110,8 @@ def _kind(field: Field) -> str:
     match field:
         case Text(most=most):
             kind = f"string, at most {most} characters" if most else "string"
+        case Target(most=most):
+            kind = f"http or https URI, at most {most:,} characters"
         case Boolean():
             kind = "boolean"
         case Number(least=least, most=most, unit=unit):

@@ -1,32 +1,27 @@
 """The OpenAPI document: functions/pages/openapi.json, written by `make docs`.
 
-What it says of fields comes from edge/request.py, its errors from errors.py, and its
-examples are the events below events/, which the tests send and whose answers they
-compare with the schemas here.
+Its bodies are in schemas.py, its errors come from errors.py, and its examples are the
+events below events/, which the tests send and whose answers they compare with it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from qr_service import errors
-from qr_service.edge.fields import Field, Object
 from qr_service.edge.manage import LISTED, MOST_LISTED
-from qr_service.edge.request import MAX_BODY, MOST_LABEL
-from qr_service.engine.style import FORMATS
-from qr_service.engine.symbol import LEVELS
+from qr_service.edge.request import MAX_BODY
 from qr_service.errors import QRError
 
-from docs.fields import FIELDS, PATCH_FIELDS, object_schema
+from docs.schemas import SCHEMAS, Document
 from local.project import EVENTS
-
-Document = dict[str, Any]
 
 # In the document, in place of the API's own address; GET /openapi.json replaces it.
 BASE = "https://qr.example.com"
 # The events of generate that are examples, and what they show.
 EXAMPLES = {
     "url": "A code",
+    "dynamic": "A dynamic code: its target can be changed after it was printed",
     "idempotent": "A code that exists once, however often the request is repeated",
     "dry_run": "A dry run: what would come of it, and nothing is stored",
     "svg": "An SVG",
@@ -38,148 +33,8 @@ EXAMPLES = {
     "japanese": "Text that is not ASCII",
 }
 
-CODE = {"type": "string", "format": "uuid", "description": "The id of a code."}
-MOMENT = {
-    "type": "string",
-    "format": "date-time",
-    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
-    "description": "UTC, whole seconds.",
-}
-PROPERTIES: Document = {
-    "version": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 40,
-        "description": "The version of the symbol.",
-    },
-    "error_correction": {
-        "type": "string",
-        "enum": list(LEVELS),
-        "description": "The level of the symbol, after any increase.",
-    },
-    "width": {
-        "type": "integer",
-        "description": "The width of the image in pixels; its height is the same.",
-    },
-    "format": {"type": "string", "enum": list(FORMATS)},
-    "margin": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "description": "The share of error correction that was not needed to read the "
-        "image back; 1 is best.",
-    },
-    "logo_size": {
-        "type": "number",
-        "description": "Only with a logo: its side, as a fraction of the symbol's.",
-    },
-}
-
-
-def answer(required: Document, optional: Document | None = None) -> Document:
-    """Return the schema of an object that has no other members."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": {**required, **(optional or {})},
-    }
-
-
-def described(fields: Sequence[Field]) -> Document:
-    """Return the schema of an object with these fields, and what each is for."""
-    found = object_schema(fields)
-    if needs := {field.name: [field.needs] for field in fields if field.needs}:
-        found["dependentRequired"] = needs
-    for field in fields:
-        schema = found["properties"][field.name]
-        schema["description"] = field.about
-        schema["examples"] = [field.example]
-        if isinstance(field, Object):
-            schema["properties"] = described(field.members)["properties"]
-    return found
-
-
-_ALWAYS = {name: value for name, value in PROPERTIES.items() if name != "logo_size"}
-_LOGO = {"logo_size": PROPERTIES["logo_size"]}
-OWNED = answer(
-    {
-        "qr_id": CODE,
-        "label": {
-            "type": ["string", "null"],
-            "maxLength": MOST_LABEL,
-            "description": "What the owner calls the code.",
-        },
-        "data": {"type": "string", "description": "The text in the image."},
-        "format": PROPERTIES["format"],
-        "created_at": MOMENT,
-        "expires_at": MOMENT,
-    }
-)
-SCHEMAS = {
-    "GenerateRequest": described(FIELDS),
-    "Generated": answer({"qr_id": CODE, "expires_at": MOMENT, **_ALWAYS}, _LOGO),
-    "Preview": answer(
-        {
-            **_ALWAYS,
-            "scans": {"const": True},
-            "spare_bits": {
-                "type": "integer",
-                "minimum": 0,
-                "description": "How many more bits of data the version could hold.",
-            },
-        },
-        _LOGO,
-    ),
-    "Retrieved": answer(
-        {
-            "qr_code": {
-                "type": "string",
-                "format": "uri",
-                "description": "A presigned URL of the image. Store the address of "
-                "this route instead.",
-            },
-            "expires_at": MOMENT,
-            "url_expires_at": MOMENT,
-        }
-    ),
-    "ChangeRequest": described(PATCH_FIELDS),
-    "Code": OWNED,
-    "Codes": answer(
-        {
-            "codes": {"type": "array", "items": OWNED},
-            "next": {
-                "type": ["string", "null"],
-                "description": "The cursor of the next page, null on the last one.",
-            },
-        }
-    ),
-    "Health": answer(
-        {
-            "status": {"const": "ok"},
-            "database": {"const": "ok"},
-            "cache": {"type": "string", "enum": ["ok", "unavailable"]},
-        }
-    ),
-    "Problem": {
-        "type": "object",
-        "description": "A problem document (RFC 9457). Some codes have more members.",
-        "required": ["type", "title", "status", "code", "detail", "request_id"],
-        "properties": {
-            "type": {"const": "about:blank"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "code": {"type": "string", "description": "It never changes."},
-            "detail": {"type": "string", "description": "For people."},
-            "request_id": {"type": "string"},
-            "field": {"type": "string", "description": "The field that is wrong."},
-            "received": {"description": "Its value, at most 64 characters of it."},
-            "allowed": {"description": "What is accepted."},
-        },
-    },
-}
 HEADERS: Document = {
-    "Location": "The address of the code, or of its image.",
+    "Location": "The address of the code, of its image, or of its target.",
     "Retry-After": "Seconds after which the request can be repeated.",
     "ETag": "The version of the document, or the revision of the code.",
     "Idempotency-Replayed": "`true` if this is the answer to an earlier request.",
@@ -192,11 +47,14 @@ OF_GENERATE = [
     errors.DataTooLong,
     errors.Unscannable,
     errors.IdempotencyMismatch,
+    errors.DynamicUnavailable,
     errors.Unavailable,
 ]
 OF_MANAGE = [errors.BadRequest, errors.Unavailable]
 OF_OWNED = [errors.BadRequest, errors.NotFound, errors.Expired, errors.Unavailable]
 OF_RETRIEVE = [errors.BadRequest, errors.NotFound, errors.Expired, errors.Unavailable]
+OF_REDIRECT = [errors.NotFound, errors.Expired, errors.Unavailable]
+HTML: Document = {"text/html": {"schema": {"type": "string"}}}
 
 
 def content(name: str, examples: Document | None = None) -> Document:
@@ -322,6 +180,44 @@ def retrieve(name: str, about: str, schema: str) -> Document:
     }
 
 
+def redirect(name: str, about: str, schema: str) -> Document:
+    """Return the operation GET or HEAD of /s/{slug}."""
+    shown = response("Where the code leads (preview).", schema)
+    refused = problems(OF_REDIRECT, key=False)
+    for each in (shown, *(refused[status] for status in ("404", "410", "500", "503"))):
+        if "content" in each:
+            each["content"] |= HTML
+    return {
+        "operationId": name,
+        "summary": about,
+        "description": "Answers are pages, or JSON if `Accept` prefers it. Other query "
+        "parameters are ignored, and not passed on.",
+        "parameters": [
+            {
+                "name": "slug",
+                "in": "path",
+                "required": True,
+                "description": "The end of the short URL. Lower case is read as well, "
+                "`O` as `0`, `I` and `L` as `1`.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": "preview",
+                "in": "query",
+                "description": "1: show the target, and do not go there.",
+                "schema": {"type": "string"},
+            },
+        ],
+        "responses": {
+            "200": shown,
+            "302": response(
+                "The target, or after the end `expired_url`.", "", "Location"
+            ),
+            **refused,
+        },
+    }
+
+
 QR_ID: Document = {
     "name": "qr_id",
     "in": "path",
@@ -371,7 +267,7 @@ def list_codes() -> Document:
     }
     return owned(
         "list_codes",
-        "List your living codes, newest first.",
+        "List your codes, newest first: those that live, or can be brought back.",
         parameters=[
             {"name": name, "in": "query", "description": about, "schema": schema}
             for name, (about, schema) in parameters.items()
@@ -395,7 +291,7 @@ def code() -> Document:
         ),
         "patch": owned(
             "change_code",
-            "Change one of your living codes.",
+            "Change one of your codes, or bring it back.",
             description="A JSON merge patch (RFC 7396): what is absent stays. The "
             "image stays as it is.",
             parameters=[
@@ -438,6 +334,33 @@ def code() -> Document:
             },
         ),
     }
+
+
+def scans() -> Document:
+    """Return the operation GET /codes/{qr_id}/scans."""
+    days = {"from": "The first day (UTC).", "to": "The last day (UTC)."}
+    return owned(
+        "scans",
+        "Read how often a dynamic code was scanned.",
+        description="Those who went to the target: people, and known bots apart. What "
+        "the cache has counted since the last hourly flush is lost if the cache is.",
+        parameters=[
+            QR_ID,
+            *(
+                {
+                    "name": name,
+                    "in": "query",
+                    "description": about,
+                    "schema": {"type": "string", "format": "date"},
+                }
+                for name, about in days.items()
+            ),
+        ],
+        responses={
+            "200": response("The counts.", "Scans"),
+            **problems([*OF_OWNED, errors.NotDynamic], key=True),
+        },
+    )
 
 
 def health(name: str, about: str, schema: str) -> Document:
@@ -495,6 +418,13 @@ def document() -> Document:
             },
             "/codes": {"get": list_codes()},
             "/codes/{qr_id}": code(),
+            "/codes/{qr_id}/scans": {"get": scans()},
+            "/s/{slug}": {
+                "get": redirect(
+                    "scan", "Go where a dynamic code leads.", "Destination"
+                ),
+                "head": redirect("scan_head", head, ""),
+            },
             "/health": {
                 "get": health("health", "Look whether the service works.", "Health"),
                 "head": health("health_head", head, ""),

@@ -25,8 +25,8 @@ BODIES = {
     ("post", "/generate"): fields.rows(),
     ("patch", "/codes/{qr_id}"): fields.rows(fields.PATCH_FIELDS),
 }
-# What a reader replaces: their key, and the id of one of their codes.
-API_KEY, QR_ID = "API_KEY", "QR_ID"
+# What a reader replaces: their key, and the id and the slug of one of their codes.
+API_KEY, QR_ID, SLUG = "API_KEY", "QR_ID", "SLUG"
 
 PRINT = "print(answer.json())"
 
@@ -139,7 +139,7 @@ def call(
 
 def at(path: str) -> str:
     """Return the address of a path of the API."""
-    return openapi.BASE + path.format(qr_id=QR_ID)
+    return openapi.BASE + path.format(qr_id=QR_ID, slug=SLUG)
 
 
 KEY = {"X-Api-Key": API_KEY}
@@ -187,6 +187,17 @@ CALLS = {
     ],
     ("DELETE", "/codes/{qr_id}"): [
         call("The end of a code", "DELETE", CODE, KEY, then="print(answer.status_code)")
+    ],
+    ("GET", "/codes/{qr_id}/scans"): [
+        call("The scans since a day", "GET", f"{CODE}/scans?from=2026-01-31", KEY)
+    ],
+    ("GET", "/s/{slug}"): [
+        call(
+            "Where a code leads, without going there",
+            "GET",
+            f"{at('/s/{slug}')}?preview=1",
+            {"Accept": "application/json"},
+        )
     ],
     ("GET", "/health"): [call("The state of the service", "GET", at("/health"))],
     ("GET", "/openapi.json"): [

@@ -121,6 +121,7 @@ class Stack:
             "REDIS_CLUSTER": "false",
             "CA_BUNDLE": "",
             "QR_BUCKET": BUCKET,
+            "PUBLIC_URL": self.url,
             "S3_ENDPOINT_URL": self.s3.endpoint_url,
             "AWS_REGION": self.s3.region,
             "AWS_ACCESS_KEY_ID": self.s3.access_key,

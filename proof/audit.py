@@ -27,10 +27,13 @@ from proof.models import Row
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A cached code; `object_key` is empty if it is cached as expired."""
+    """A cached code or link; `leads_to` is empty if it is cached as expired.
+
+    It is the key of the image, or the target.
+    """
 
     expires_at: datetime
-    object_key: str
+    leads_to: str
     forget_at: datetime
     revision: int
     fresh_until: datetime
@@ -41,7 +44,7 @@ class Entry:
         kept = json.loads(value)
         return cls(
             datetime.fromtimestamp(kept["expires_at"], UTC),
-            kept["object_key"],
+            kept["object_key"] if "object_key" in kept else kept["target"],
             datetime.fromtimestamp(forget_at, UTC),
             kept["revision"],
             datetime.fromtimestamp(kept["fresh_until"], UTC),
@@ -50,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the stores hold at `now`; rows and entries by id.
+    """What the stores hold at `now`: rows by id, entries by key.
 
     `read` returns the image with this object key.
     """
@@ -109,11 +112,11 @@ def leftovers(state: State) -> Iterator[str]:
     for key in sorted(state.objects - named):
         yield f"{key} has no row"
     for row in state.rows.values():
-        if row.erased_at is None and row.expires_at <= state.now:
-            yield f"{row.id} has expired and is not erased"
+        if row.erased_at is None and row.due <= state.now:
+            yield f"{row.id} is due and is not erased"
 
 
-@lru_cache(64)
+@lru_cache(256)
 def text_of(body: bytes) -> str:
     """Return the text that zxing-cpp reads in an image, PNG or SVG; "" if none."""
     if body.startswith(b"<svg"):
@@ -131,7 +134,8 @@ def _of_rows(state: State, attempts: Mapping[tuple[str, str], int]) -> Iterator[
     with_object = {PurePosixPath(key).stem for key in state.objects}
     for row in state.rows.values():
         if row.erased_at is None:
-            made[str(row.owner), str(row.data)] += 1
+            first = json.loads(row.targets)[-1]["data"] if row.targets else row.data
+            made[str(row.owner), str(first)] += 1
             yield from _of_code(state, row)
             continue
         if row.id in with_object:
@@ -146,19 +150,21 @@ def _of_rows(state: State, attempts: Mapping[tuple[str, str], int]) -> Iterator[
 def _of_code(state: State, row: Row) -> Iterator[str]:
     if row.answer is not None and json.loads(row.answer)["qr_id"] != row.id:
         yield f"{row.id} keeps the answer about another code"
-    if row.expires_at <= state.now:
+    if row.due <= state.now:
         return  # its object may be gone already
     if row.object_key not in state.objects:
         yield f"{row.id} has no object"
-    elif text_of(state.read(row.object_key)) != row.data:
+    elif text_of(state.read(row.object_key)) != (row.printed or row.data):
         yield f"{row.id} has an image of another text"
 
 
 def _of_entries(state: State) -> Iterator[str]:
-    for qr_id, entry in state.entries.items():
-        if entry.object_key:
-            bound = entry.expires_at
-        else:
+    ids = {row.slug: row.id for row in state.rows.values() if row.slug}
+    for key, entry in state.entries.items():
+        kind, _, name = key.partition(":")
+        qr_id = ids.get(name, name) if kind == "slug" else name
+        bound = entry.expires_at
+        if not entry.leads_to:
             bound = state.now + timedelta(seconds=EXPIRED_SECONDS)
         if entry.forget_at > bound:
             yield f"the cache keeps {qr_id} beyond its bound"
@@ -166,12 +172,23 @@ def _of_entries(state: State) -> Iterator[str]:
             yield f"the cache is believed for too long about {qr_id}"
         row = state.rows.get(qr_id)
         if row is None:
-            if entry.object_key and entry.fresh_until > state.now < entry.expires_at:
+            if entry.leads_to and entry.fresh_until > state.now < entry.expires_at:
                 yield f"the cache holds {qr_id}, which has no row"
         elif row.revision < entry.revision:
             yield f"the cache holds a revision of {qr_id} that does not exist"
-        elif row.revision == entry.revision and row.expires_at != entry.expires_at:
-            yield f"the cache holds another end of {qr_id}"
+        elif row.revision == entry.revision:
+            yield from _of_known(row, entry, row.data if kind == "slug" else None)
+
+
+def _of_known(row: Row, entry: Entry, target: str | None) -> Iterator[str]:
+    """Compare an entry with the row of the same revision."""
+    if row.expires_at != entry.expires_at:
+        yield f"the cache holds another end of {row.id}"
+    if row.erased_at is None and entry.leads_to not in (
+        "",
+        target or row.object_key,
+    ):
+        yield f"the cache holds another target of {row.id}"
 
 
 def _of_answer(

@@ -118,14 +118,14 @@ BUGS = (
     Bug(
         "a change of which the cache does not learn",
         "management.py",
-        "        self.cache.put(changed.code, now)\n",
+        "        self.cache.codes.put(owned.code, now)\n",
         "",
         "lasts longer than the code",
     ),
     Bug(
         "an ended code that the cache still has",
         "management.py",
-        '        self.cache.put(replace(code, object_key="", content_type=""), now)\n',
+        "        self.cache.codes.put(code.ended(), now)\n",
         "",
         "was handed out",
     ),

@@ -19,7 +19,9 @@ import redis
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from qr_service.stores import cache, database, migrations
 from qr_service.stores.bulk import BulkStorage
+from qr_service.stores.links import LinkTable
 from qr_service.stores.owned import OwnedTable
+from qr_service.stores.scans import ScanTable
 from qr_service.stores.storage import Storage
 from qr_service.stores.table import CodeTable
 
@@ -79,7 +81,7 @@ def _statements() -> dict[str, str]:
     }
     for migration in migrations.load(MIGRATIONS):
         named[migration.sql] = "migration"
-    for table in (CodeTable, OwnedTable):
+    for table in (CodeTable, LinkTable, OwnedTable, ScanTable):
         for name, text in vars(table).items():
             if name[1:].isupper():
                 named[text] = name[1:].lower().replace("_", " ")
@@ -87,11 +89,16 @@ def _statements() -> dict[str, str]:
 
 
 STATEMENTS = _statements()
-SCRIPTS = {cache.PUT: "put", cache.CLAIM: "claim"}
+SCRIPTS = {
+    cache.PUT: "put",
+    cache.CLAIM: "claim",
+    cache.COUNT: "count",
+    cache.COUNTED: "counted",
+}
 EFFECTS = {
     *(f"postgresql {name}" for name in STATEMENTS.values()),
     *(f"postgresql {name}" for name in ("connect", "commit", "rollback")),
-    *(f"valkey {name}" for name in ("get", "ping", *SCRIPTS.values())),
+    *(f"valkey {name}" for name in ("get", "hmget", "ping", *SCRIPTS.values())),
     *(f"s3 {name}" for name in ("PUT", "DELETE", "DeleteObjects", "ListObjectsV2")),
 }
 
@@ -233,6 +240,10 @@ class Valkey:
     def get(self, key: str) -> Any:
         """Send GET."""
         return self._cross("get", lambda: self._raw.get(key))
+
+    def hmget(self, key: str, fields: list[str]) -> Any:
+        """Send HMGET."""
+        return self._cross("hmget", lambda: self._raw.hmget(key, fields))
 
     def eval(self, script: str, keys: int, *arguments: Any) -> Any:
         """Send EVAL with a script, whose name must be known."""

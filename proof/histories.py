@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from random import Random
 from typing import Any, TypeVar, cast
@@ -32,19 +32,30 @@ from qr_service.edge.request import GenerateRequest, parse
 from qr_service.errors import (
     Expired,
     IdempotencyMismatch,
+    NotDynamic,
     NotFound,
     PreconditionFailed,
     Unavailable,
 )
 from qr_service.generation import CodeGenerator, Proof, prove
 from qr_service.management import Manager
+from qr_service.redirection import Destination, Redirector
 from qr_service.retrieval import Retrieved, Retriever
+from qr_service.scans import Scans
 from qr_service.stores import migrations
 from qr_service.stores.bulk import BulkStorage
-from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS, SKIP_SECONDS, Cache
+from qr_service.stores.cache import (
+    CLAIM_SECONDS,
+    FRESH_SECONDS,
+    SCANNERS,
+    SKIP_SECONDS,
+    Cache,
+)
 from qr_service.stores.database import Database, connect_with_retries
+from qr_service.stores.links import LinkTable
 from qr_service.stores.owned import OwnedTable
 from qr_service.stores.presigned import PresignedUrls
+from qr_service.stores.scans import ScanTable
 from qr_service.stores.storage import Storage
 from qr_service.stores.table import CodeTable
 from qr_service.sweep import GRACE, Sweeper
@@ -64,6 +75,9 @@ KEYS = (None, None, "key-1", "key-2")
 OWNERS = ("owner-1", "owner-2")
 SLICES = ("00", "01")  # ids begin with these, so that few slices are all
 TOMBSTONE_DAYS = 2
+GRACE_DAYS = 2
+TARGETS = ("https://example.com/1", "https://example.com/2")  # of dynamic codes
+OVER = (None, "https://example.com/over")
 MOVES = [timedelta(seconds=n) for n in (0, 0, 1, 71, 3599, 86_401, 3 * 86_400)]
 PAUSE = timedelta(seconds=2)
 MOST_STEPS, MOST_EFFECTS = 10, 12
@@ -95,6 +109,8 @@ SETTINGS = Settings(
     max_expiration_hours=8760,
     default_expiration_hours=24,
     tombstone_days=TOMBSTONE_DAYS,
+    grace_days=GRACE_DAYS,
+    public_url="https://qr.example.org",
     url_ttl_seconds=900,
     cors_allow_origin="*",
 )
@@ -122,16 +138,26 @@ class Environment:
         self.cache = Cache(settings)
         bulk = BulkStorage(settings)
         self.generator = CodeGenerator(
-            _table(settings, "qr_generate"), Storage(settings), self.cache
+            _table(settings, "qr_generate"), Storage(settings), self.cache, settings
         )
         self.retriever = Retriever(
             _table(settings, "qr_retrieve"), PresignedUrls(settings), self.cache
         )
+        links = LinkTable(_database(settings, "qr_redirect"))
+        self.redirector = Redirector(links, self.cache)
         cleaned = _table(settings, "qr_cleanup")
         self.cleaner = Cleaner(cleaned, bulk, TOMBSTONE_DAYS, batch=2)
         self.sweeper = Sweeper(cleaned, bulk, page=2)
-        owned = OwnedTable(_database(settings, "qr_manage"))
-        self.manager = Manager(owned, Storage(settings), self.cache, batch=2)
+        self.scans = Scans(ScanTable(cleaned.database), self.cache, page=1)
+        managed = _database(settings, "qr_manage")
+        self.manager = Manager(
+            OwnedTable(managed),
+            Storage(settings),
+            self.cache,
+            Scans(ScanTable(managed), self.cache),
+            grace=timedelta(days=GRACE_DAYS),
+            batch=2,
+        )
 
 
 class Task:
@@ -210,6 +236,15 @@ class Task:
         raise Crashed
 
 
+# What an owner can change: the end, the label, the target, and that after the end.
+Values = tuple[datetime, str | None, str | None, str | None]
+
+
+def values_of(row: models.Row) -> Values:
+    """Return what an owner has changed of a code."""
+    return row.expires_at, row.label, row.data, row.expired_url
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request that was made, to be repeated."""
@@ -218,6 +253,8 @@ class Request:
     key: str | None
     text: str
     hours: float
+    dynamic: bool = False
+    expired_url: str | None = None
 
 
 @dataclass
@@ -226,7 +263,8 @@ class Lives:
 
     earliest: dict[str, datetime] = field(default_factory=dict)  # end of a request
     sure: set[str] = field(default_factory=set)  # it was acknowledged
-    changed: dict[str, tuple[int, datetime, str]] = field(default_factory=dict)
+    changed: dict[str, tuple[int, Values]] = field(default_factory=dict)
+    slugs: dict[str, str] = field(default_factory=dict)  # ids by slug
     ended: set[str] = field(default_factory=set)
     hidden_until: dict[str, datetime] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)  # in this step
@@ -279,20 +317,20 @@ class Lives:
 
     def violations(self, rows: dict[str, models.Row]) -> Iterator[str]:
         """Yield each acknowledged change and end that does not hold."""
-        for qr_id, (revision, ends, label) in self.changed.items():
+        for slug, qr_id in self.slugs.items():
+            if [row.id for row in rows.values() if row.slug == slug] != [qr_id]:
+                yield f"{slug} no longer is that of {qr_id}"
+        for qr_id, (revision, values) in self.changed.items():
             row = rows.get(qr_id)
             if row is None or row.erased_at:
                 continue
             if row.revision < revision:
                 yield f"a change of {qr_id} is lost"
-            elif row.revision == revision and (row.expires_at, row.label) != (
-                ends,
-                label,
-            ):
+            elif row.revision == revision and values_of(row) != values:
                 yield f"{qr_id} is not as it was changed"
         for qr_id in self.ended:
             row = rows.get(qr_id)
-            if row and row.expires_at > datetime.now(UTC):
+            if row and row.due > datetime.now(UTC):
                 yield f"{qr_id} was ended, and lives"
 
 
@@ -312,6 +350,7 @@ class History:
     lives: Lives = field(default_factory=Lives)
     failed: bool = False
     concurrent: bool = False
+    drew_used: bool = False
 
     def __post_init__(self) -> None:
         self.hub = getcurrent()
@@ -320,6 +359,8 @@ class History:
         self.valkey = models.Valkey()
         self.environments = [Environment(SETTINGS), Environment(SETTINGS)]
         self.made: list[str] = []
+        self.slugs: list[str] = []
+        self.flushed: dict[tuple[str, Any, str], tuple[int, int]] = {}
 
     # ------------------------------------------------------------ of the boundary
 
@@ -367,7 +408,7 @@ class History:
             self._audit()
             self.clock.shift(self.random.choice(MOVES))
             if not self.random.randrange(8):
-                self.valkey.entries.clear()
+                self.valkey.clear()
             if self.found:
                 return
         self._rest()
@@ -402,30 +443,43 @@ class History:
         return Task(self, 0, "late", run)
 
     def _operation(self) -> tuple[str, Callable[[Environment], None]]:
-        draw = self.random.randrange(10)
-        if draw < 3 or not self.made:
+        draw = self.random.randrange(22) if self.made else 0
+        if draw < 6:
             return "generate", self._generate(self._new_request())
-        if draw < 5:
+        if draw < 10:
             return "generate", self._generate(self._repeated_request())
-        if draw == 5 and not self.random.randrange(5):
-            return "migrate", self._migrate()
-        if draw < 7:
-            return "retrieve", self._retrieve(self.random.choice(self.made))
-        if draw < 9:
+        if draw < 14:
+            return self._look_up()
+        if draw < 19:
             return self._manage(self.random.choice(self.made))
-        return "cleanup", self._clean_up(self.random.choice(SLICES))
+        if draw < 21 or self.random.randrange(2):
+            return "cleanup", self._clean_up(self.random.choice(SLICES))
+        return "migrate", self._migrate()
+
+    def _look_up(self) -> tuple[str, Callable[[Environment], None]]:
+        """Return what somebody does who has an id, or a printed code."""
+        if self.slugs and self.random.randrange(2):
+            return "scan", self._scan(self.random.choice(self.slugs))
+        return "retrieve", self._retrieve(self.random.choice(self.made))
 
     def _new_request(self) -> Request:
         key = self.random.choice(KEYS)
         owner = self.random.choice(OWNERS) if key else f"owner-{len(self.requests) + 9}"
         text, hours = self.random.choice(TEXTS), self.random.choice(HOURS)
-        self.requests.append(Request(owner, key, text, hours))
-        return self.requests[-1]
+        if self.random.randrange(2):
+            request = Request(owner, key, text, hours)
+        else:
+            over = self.random.choice(OVER)
+            target = self.random.choice(TARGETS)
+            request = Request(owner, key, target, hours, True, over)
+        self.requests.append(request)
+        return request
 
     def _repeated_request(self) -> Request:
         request = self.random.choice(self.requests)
         if self.random.randrange(4) == 0:
-            request = replace(request, text=self.random.choice(TEXTS))
+            texts = TARGETS if request.dynamic else TEXTS
+            request = replace(request, text=self.random.choice(texts))
         return request
 
     def uuid4(self) -> UUID:
@@ -436,8 +490,17 @@ class History:
         self.made.append(str(made))
         return made
 
+    def new_slug(self) -> str:
+        """Return a slug, which another code may have, but never two times in a row."""
+        if self.slugs and not self.random.randrange(4) and not self.drew_used:
+            self.drew_used = True
+            return self.random.choice(self.slugs)
+        self.drew_used = False
+        self.slugs.append(f"{len(self.slugs):08}")
+        return self.slugs[-1]
+
     def _generate(self, request: Request) -> Callable[[Environment], None]:
-        parsed = _parsed(request.text, request.hours)
+        parsed = _parsed(request)
 
         def run(environment: Environment) -> None:
             self.attempts[request.owner, request.text] += 1
@@ -463,8 +526,54 @@ class History:
             if any(other.qr_id != acknowledged.qr_id for other in living):
                 self.report("a key in use made another code")
             self.acknowledged.append(acknowledged)
+            if "short_url" in answer.body:
+                slug = answer.body["short_url"].rpartition("/")[2]
+                if self.lives.slugs.setdefault(slug, acknowledged.qr_id) != (
+                    acknowledged.qr_id
+                ):
+                    self.report(f"{slug} was given to {acknowledged.qr_id} too")
 
         return run
+
+    def _scan(self, slug: str) -> Callable[[Environment], None]:
+        def run(environment: Environment) -> None:
+            qr_id = self.lives.slugs.get(slug)
+            known = next((a for a in self.acknowledged if a.qr_id == qr_id), None)
+            try:
+                found = environment.redirector.find(slug)
+            except NotFound:
+                if known:
+                    self.report(f"{slug} was not found")
+            except Expired:
+                if known and self._left(known) > LEAST_LIFE:
+                    self.report(f"{slug} was called ended")
+            else:
+                self._check_scanned(slug, found)
+                scanner = self.random.choice(SCANNERS)
+                for _ in range(self.random.randrange(3)):
+                    environment.redirector.count(found, scanner)
+
+        return run
+
+    def _check_scanned(self, slug: str, found: Destination) -> None:
+        qr_id = found.link.qr_id
+        if self.lives.slugs.get(slug, qr_id) != qr_id:
+            self.report(f"{slug} leads to the target of {qr_id}")
+        if self.lives.may_be_hidden(qr_id, failing=self.failed):
+            return
+        row = self.database.rows.get(qr_id)
+        now = datetime.now(UTC)
+        if row is None:
+            self.report(f"{slug} leads somewhere without a code")
+        elif found.is_over:
+            if found.url != row.expired_url:
+                self.report(f"{slug} leads to another address after its end")
+            elif row.expires_at - now > LEAST_LIFE:
+                self.report(f"{slug} leads to its address after the end before it")
+        elif row.expires_at <= now:
+            self.report(f"{slug} leads to its target after the end")
+        elif found.url != row.data:
+            self.report(f"{slug} leads to an earlier target")
 
     def _of_key(self, request: Request) -> list[Acknowledged]:
         """Return the acknowledged answers of a key whose codes live for a while yet."""
@@ -524,21 +633,28 @@ class History:
         owner = row.owner if row and row.owner else self.random.choice(OWNERS)
         if not self.random.randrange(8):
             owner = "somebody else"
-        match self.random.randrange(10):
+        draw = self.random.randrange(11)
+        if draw > 8:
+            return self._manage_all(owner)
+        if draw == 8:
+            return "read", self._refused(
+                qr_id, owner, None, lambda manager: manager.read(owner, qr_id)
+            )
+        if draw == 7:
+            return "scans", self._scans_of(qr_id, owner)
+        if draw > 3:
+            return "end", self._end(qr_id, owner)
+        return "change", self._change(qr_id, owner)
+
+    def _manage_all(self, owner: str) -> tuple[str, Callable[[Environment], None]]:
+        """Return what is done with all codes of an owner."""
+        match self.random.randrange(3):
             case 0:
                 return "list", self._list(owner)
-            case 8:
-                return "end owner", self._end_owner(owner)
-            case 9:
-                target = self.random.choice([each for each in OWNERS if each != owner])
-                return "transfer", self._transfer(owner, target)
             case 1:
-                return "read", self._refused(
-                    qr_id, owner, None, lambda manager: manager.read(owner, qr_id)
-                )
-            case 2 | 3 | 4:
-                return "change", self._change(qr_id, owner)
-        return "end", self._end(qr_id, owner)
+                return "end owner", self._end_owner(owner)
+        target = self.random.choice([each for each in OWNERS if each != owner])
+        return "transfer", self._transfer(owner, target)
 
     def _list(self, owner: str) -> Callable[[Environment], None]:
         def run(environment: Environment) -> None:
@@ -556,7 +672,7 @@ class History:
             living = {
                 row.id
                 for row in self.database.rows.values()
-                if row.owner == owner and row.expires_at > now
+                if row.owner == owner and row.due > now
             }
             if not self.may_be_unavailable and sorted(listed) != sorted(living):
                 self.report(f"{owner} was shown {listed} of {living}")
@@ -575,12 +691,12 @@ class History:
         def run(environment: Environment) -> None:
             row = self.database.rows.get(qr_id)
             now = datetime.now(UTC)
-            may = row is not None and row.owner == owner and row.expires_at > now
+            may = row is not None and row.owner == owner and row.due > now
             may = may and revision in (None, row and row.revision)
             try:
                 act(environment.manager)
             except (NotFound, Expired, PreconditionFailed) as error:
-                late = row and row.expires_at - datetime.now(UTC) < LEAST_LIFE
+                late = row and row.due - datetime.now(UTC) < LEAST_LIFE
                 if may and not late and not self.may_be_unavailable:
                     self.report(f"{qr_id} was refused to its owner: {error!r}")
             else:
@@ -590,27 +706,72 @@ class History:
         return run
 
     def _change(self, qr_id: str, owner: str) -> Callable[[Environment], None]:
-        hours, label = self.random.choice(HOURS), self.random.choice(TEXTS)
         row = self.database.rows.get(qr_id)
+        patch = self._patch(dynamic=bool(row and row.slug))
         revision = (row.revision if row else 1) + self.random.choice((0, 0, 0, 1))
 
         def act(manager: Manager) -> None:
-            self.lives.may_end(qr_id, datetime.now(UTC) + timedelta(hours=hours))
-            changed = manager.change(
-                owner, qr_id, Patch(hours, True, label, []), revision.__eq__
-            )
+            if patch.expiration_hours:
+                life = timedelta(hours=patch.expiration_hours)
+                self.lives.may_end(qr_id, datetime.now(UTC) + life)
+            self.lives.touched.add(qr_id)
+            before = self.database.rows.get(qr_id)
+            had_ended = before and before.expires_at - datetime.now(UTC) < LEAST_LIFE
+            changed = manager.change(owner, qr_id, patch, revision.__eq__)
             code = changed.code
-            self.lives.changed[qr_id] = (code.revision, code.expires_at, label)
-            if not self.concurrent:
+            values = (code.expires_at, changed.label, changed.data, changed.expired_url)
+            self.lives.changed[qr_id] = (code.revision, values)
+            # A key is free once its code has ended, even if that is brought back.
+            if patch.expiration_hours and not (self.concurrent or had_ended):
                 self.lives.earliest[qr_id] = code.expires_at
                 self.lives.sure.add(qr_id)
 
         return self._refused(qr_id, owner, revision, act)
 
+    def _patch(self, *, dynamic: bool) -> Patch:
+        """Return a change of a code: of its end, its label, its targets."""
+        choices: dict[str, Any] = {
+            "expiration_hours": self.random.choice(HOURS),
+            "label": self.random.choice(TEXTS),
+        }
+        if dynamic:
+            choices["data"] = self.random.choice(TARGETS)
+            choices["expired_url"] = self.random.choice(OVER)
+        names = self.random.sample(sorted(choices), self.random.randint(1, 2))
+        return Patch(names, **{name: choices[name] for name in names})
+
+    def _scans_of(self, qr_id: str, owner: str) -> Callable[[Environment], None]:
+        def run(environment: Environment) -> None:
+            row = self.database.rows.get(qr_id)
+            try:
+                days = environment.manager.scans_of(owner, qr_id, date.min, date.max)
+            except (NotFound, Expired, NotDynamic):
+                return
+            is_owner = row is not None and row.owner == owner
+            if not is_owner and not self.may_be_unavailable:
+                self.report(f"the scans of {qr_id} were shown to {owner}")
+            people = sum(day.people for day in days)
+            counted = sum(
+                number
+                for (of, _, _, scanner), number in self.valkey.counted.items()
+                if (of, scanner) == (qr_id, "people")
+            )
+            if people > counted:
+                self.report(f"{qr_id} was scanned {counted} times, not {people}")
+
+        return run
+
     def _end(self, qr_id: str, owner: str) -> Callable[[Environment], None]:
+        row = self.database.rows.get(qr_id)
+        is_owner = row is not None and row.owner == owner
+        slug = row.slug if row and is_owner and self.random.randrange(2) else None
+
         def act(manager: Manager) -> None:
             self.lives.may_end(qr_id, datetime.now(UTC))
-            manager.end(owner, qr_id, None)
+            if slug:  # an operator does it
+                manager.end_any(slug)
+            else:
+                manager.end(owner, qr_id, None)
             self.lives.ended.add(qr_id)
 
         return self._refused(qr_id, owner, None, act)
@@ -641,6 +802,7 @@ class History:
     def _clean_up(self, prefix: str) -> Callable[[Environment], None]:
         def run(environment: Environment) -> None:
             environment.cleaner.clean_up(lambda: 3600.0)
+            environment.scans.flush(lambda: True)
             environment.sweeper.sweep([prefix], lambda: True)
 
         return run
@@ -671,6 +833,26 @@ class History:
             self.report(violation)
         for violation in self.lives.violations(self.database.rows):
             self.report(violation)
+        for violation in self._miscounted():
+            self.report(violation)
+
+    def _miscounted(self) -> Iterator[str]:
+        """Yield each number of scans that is flushed twice, or lost again."""
+        scans = self.database.scans
+        for key, (people, bots) in scans.items():
+            qr_id, day, life = key
+            of = (qr_id, f"{day}", life)
+            counted = self.valkey.counted
+            if people > counted[*of, "people"] or bots > counted[*of, "bots"]:
+                yield f"scans of {qr_id} are counted twice"
+            if not self.database.rows[qr_id].count:
+                yield f"scans of {qr_id} are counted, which nobody wants"
+        for key, (people, bots) in self.flushed.items():
+            row = self.database.rows[key[0]]
+            now = scans.get(key, (0, 0))
+            if row.erased_at is None and (now[0] < people or now[1] < bots):
+                yield f"scans of {row.id} were flushed, and are lost"
+        self.flushed = dict(scans)
 
     def _owned(self, answer: Acknowledged) -> Acknowledged:
         """Return an answer with what is known of its owner after transfers."""
@@ -690,6 +872,14 @@ class History:
             task.failures = {}
             self._schedule([task])
         self._audit()
+        for (qr_id, day, life, scanner), number in self.valkey.counted.items():
+            counter = self.valkey.hmget(f"scans:{day}", ["generation"])[0]
+            if self.database.rows[qr_id].erased_at or counter != life.encode():
+                continue
+            key = (qr_id, date.fromisoformat(day), life)
+            flushed = self.database.scans.get(key, (0, 0))
+            if flushed[scanner == "bots"] != number:
+                self.report(f"scans of {qr_id} were not flushed")
         if self.database.rows:  # an empty table deletes nothing
             for violation in leftovers(self._state()):
                 self.report(violation)
@@ -711,18 +901,29 @@ class History:
         now = datetime.now(UTC).timestamp()
         for key, (value, forget_at) in self.valkey.entries.items():
             if forget_at > now:
-                yield key.removeprefix("qr:"), Entry.of(value, forget_at)
+                yield key, Entry.of(value, forget_at)
 
 
 @cache
-def _parsed(text: str, hours: float) -> GenerateRequest:
-    body = json.dumps({"data": text, "expiration_hours": hours})
-    return parse(body.encode(), SETTINGS)
+def _parsed(request: Request) -> GenerateRequest:
+    fields: dict[str, Any] = {
+        "data": request.text,
+        "expiration_hours": request.hours,
+    }
+    if request.dynamic:
+        fields["dynamic"] = True
+    if request.expired_url:
+        fields["expired_url"] = request.expired_url
+    return parse(json.dumps(fields).encode(), SETTINGS)
 
 
 @cache
 def _proven(text: str) -> Proof:
-    return prove(_parsed(text, 1))
+    return prove(_parsed(Request("", None, TEXTS[0], 1)), text)
+
+
+def _prove(request: GenerateRequest, printed: str | None = None) -> Proof:
+    return _proven(printed or request.data)
 
 
 @contextmanager
@@ -732,7 +933,8 @@ def service(history: History) -> Iterator[None]:
     with (
         installed(history, clients),
         patch.object(generation, "uuid4", history.uuid4),
-        patch.object(generation, "prove", lambda request: _proven(request.data)),
+        patch.object(generation, "prove", _prove),
+        patch.object(generation, "random_slug", history.new_slug),
         patch.object(metrics, "add_metric", lambda *_, **__: None),  # a tenth of all
     ):
         yield

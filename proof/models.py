@@ -5,16 +5,17 @@ has what the service calls of the real one, and nothing else.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg2
-from qr_service.stores.cache import CLAIM, PUT
+from qr_service.stores.cache import CLAIM, COUNT, COUNTED, PUT
 
 from proof.effects import STATEMENTS
 
@@ -40,7 +41,21 @@ class Row:
     answer: str | None = None
     revision: int = 1
     label: str | None = None
+    slug: str | None = None
+    printed: str | None = None
+    expired_url: str | None = None
+    count: bool | None = None
+    targets: str | None = None
+    kept_until: datetime | None = None
 
+    @property
+    def due(self) -> datetime:
+        """Since when the code may be erased."""
+        return self.kept_until or self.expires_at
+
+
+# The code, the day, the generation.
+Scans = dict[tuple[str, date, str], tuple[int, int]]
 
 ERASED: dict[str, Any] = dict.fromkeys(
     (
@@ -53,12 +68,16 @@ ERASED: dict[str, Any] = dict.fromkeys(
         "request_digest",
         "answer",
         "label",
+        "printed",
+        "count",
+        "targets",
+        "kept_until",
     )
 )
 
 
 class PostgreSQL:
-    """The table of codes and the record of migrations, with transactions and locks.
+    """The tables of codes and scans, and the record of migrations; with locks.
 
     A statement that has to wait for a lock calls `wait` until it need not.
     """
@@ -66,6 +85,7 @@ class PostgreSQL:
     def __init__(self, wait: Callable[[], None]) -> None:
         self.wait = wait
         self.rows: dict[str, Row] = {}
+        self.scans: Scans = {}
         self.locks: dict[str, PostgreSQLConnection] = {}  # of rows, by id
         self.migrating: PostgreSQLConnection | None = None  # has the advisory lock
         self.record: list[int] | None = None
@@ -85,6 +105,7 @@ class PostgreSQLConnection:
         self.closed = False
         self.began: datetime | None = None
         self.changes: dict[str, Row | None] = {}
+        self.flushed: Scans = {}
         self.executed: list[str] = []
         self.recorded: list[int] | None = None
 
@@ -100,6 +121,10 @@ class PostgreSQLConnection:
                 del server.rows[qr_id]
             else:
                 server.rows[qr_id] = row
+                if row.erased_at:
+                    for key in [key for key in server.scans if key[0] == qr_id]:
+                        del server.scans[key]
+        server.scans |= self.flushed
         server.migrated += self.executed
         if self.recorded is not None:
             server.record = self.recorded
@@ -110,6 +135,7 @@ class PostgreSQLConnection:
         server = self.server
         self.began = self.recorded = None
         self.changes = {}
+        self.flushed = {}
         self.executed = []
         for qr_id in [row for row, holder in server.locks.items() if holder is self]:
             del server.locks[qr_id]
@@ -205,7 +231,7 @@ class PostgreSQLCursor:
             )
 
     @staticmethod
-    def _owned(row: Row) -> tuple[Any, ...]:
+    def _owned(row: Row, *, targets: bool = False) -> tuple[Any, ...]:
         return (
             row.id,
             row.expires_at,
@@ -217,12 +243,21 @@ class PostgreSQLCursor:
             row.label,
             json.loads(row.options)["format"] if row.options else "",
             row.created_at,
-            False,
+            row.slug,
+            row.printed,
+            row.expired_url,
+            row.count or False,
+            json.loads(row.targets) if targets and row.targets else None,
+            row.kept_until,
         )
 
     def _find_owned(self, parameters: Parameters) -> Rows:
         row = self._server.rows.get(parameters["id"])
-        return [self._owned(row)] if row else []
+        return [self._owned(row, targets=True)] if row else []
+
+    def _id_of(self, parameters: Parameters) -> Rows:
+        rows = self._server.rows.values()
+        return [(row.id,) for row in rows if row.slug == parameters["slug"]]
 
     def _list(self, parameters: Parameters) -> Rows:
         after = (parameters["created_at"], parameters["id"])
@@ -230,7 +265,8 @@ class PostgreSQLCursor:
             row
             for row in self._living()
             if row.owner == parameters["owner"]
-            and self._now < row.expires_at < parameters["before"]
+            and self._now < row.due
+            and row.expires_at < parameters["before"]
             and (row.created_at, row.id) < after
         ]
         found.sort(key=lambda row: (row.created_at, row.id), reverse=True)
@@ -242,29 +278,36 @@ class PostgreSQLCursor:
         wanted = (parameters["owner"], parameters["revision"])
         if row is None or (row.owner, row.revision) != wanted:
             return None
-        return row if row.expires_at > self._now else None
+        is_kept = row.erased_at is None and row.due > self._now
+        return row if is_kept else None
 
-    def _update(self, row: Row, **changes: Any) -> Rows:
+    def _update(self, row: Row, **changes: Any) -> Row:
         changed = replace(row, revision=row.revision + 1, **changes)
-        if changed.expires_at < changed.created_at:
+        if changed.expires_at < changed.created_at or changed.due < changed.expires_at:
             raise psycopg2.errors.CheckViolation
         self._connection.changes[row.id] = changed
-        return [(changed.expires_at, changed.revision, changed.label)]
+        return changed
 
     def _change(self, parameters: Parameters) -> Rows:
         row = self._of_revision(parameters)
         if row is None:
             return []
-        label = parameters["label"] if parameters["sets_label"] else row.label
-        ends = parameters["expires_at"] or row.expires_at
-        return self._update(row, label=label, expires_at=ends)
+        changes = dict(parameters)
+        for name in ("id", "owner", "revision"):
+            del changes[name]
+        return [(self._update(row, **changes).revision,)]
+
+    def _ended(self, row: Row) -> Row:
+        now = self._now.replace(microsecond=0)
+        ends = min(row.expires_at, max(row.created_at, now))
+        return self._update(row, expires_at=ends, kept_until=None, expired_url=None)
 
     def _end(self, parameters: Parameters) -> Rows:
         row = self._of_revision(parameters)
         if row is None:
             return []
-        now = self._now.replace(microsecond=0)
-        return self._update(row, expires_at=max(row.created_at, now))
+        ended = self._ended(row)
+        return [(ended.expires_at, ended.revision)]
 
     def _of_owner(self, owner: str, limit: int) -> list[Row]:
         """Return the rows of an owner, when no other transaction has locked them."""
@@ -274,16 +317,9 @@ class PostgreSQLCursor:
 
     def _end_some(self, parameters: Parameters) -> Rows:
         owner, limit = parameters["owner"], parameters["limit"]
-        living = [
-            row for row in self._of_owner(owner, 10**6) if row.expires_at > self._now
-        ]
-        now = self._now.replace(microsecond=0)
-        ended = []
-        for row in living[:limit]:
-            ends = max(row.created_at, now)
-            ((_, revision, _),) = self._update(row, expires_at=ends)
-            ended.append((row.id, ends, revision))
-        return ended
+        kept = [row for row in self._of_owner(owner, 10**6) if row.due > self._now]
+        ended = [self._ended(row) for row in kept[:limit]]
+        return [(row.id, row.expires_at, row.revision, row.slug) for row in ended]
 
     def _transfer(self, parameters: Parameters) -> Rows:
         target = parameters["to"]
@@ -300,7 +336,7 @@ class PostgreSQLCursor:
 
     def _erase_ended(self, parameters: Parameters) -> None:
         row = self._to_update(parameters["id"])
-        if row and row.erased_at is None and row.expires_at <= self._now:
+        if row and row.erased_at is None and row.due <= self._now:
             self._connection.changes[row.id] = replace(
                 row, erased_at=self._now, **ERASED
             )
@@ -309,7 +345,7 @@ class PostgreSQLCursor:
         fields = dict(parameters)
         fields["idempotency_key"] = fields.pop("key")
         fields["request_digest"] = fields.pop("digest")
-        if fields["id"] in self._server.rows:
+        if fields["id"] in self._server.rows or self._has_slug(fields["slug"]):
             return []
         while holder := self._holder(parameters):
             # A transaction that erases the holder frees the key when it commits.
@@ -324,21 +360,74 @@ class PostgreSQLCursor:
         self._connection.changes[row.id] = row
         return [(row.id,)]
 
-    def _exists(self, parameters: Parameters) -> Rows:
-        return [(1,)] if parameters["id"] in self._server.rows else []
+    def _has_slug(self, slug: str | None) -> bool:
+        rows = self._server.rows.values()
+        return slug is not None and any(row.slug == slug for row in rows)
 
-    def _expired(self) -> list[Row]:
-        expired = [row for row in self._living() if row.expires_at <= self._now]
-        return sorted(expired, key=lambda row: (row.expires_at, row.id))
+    def _conflict(self, parameters: Parameters) -> Rows:
+        exists = parameters["id"] in self._server.rows
+        return [(exists, self._has_slug(parameters["slug"]))]
 
-    def _lock_expired(self, parameters: Parameters) -> Rows:
-        after = (parameters["expires_at"], parameters["id"])
-        expired = self._unlocked(self._expired())
-        rows = [row for row in expired if (row.expires_at, row.id) > after]
+    def _scan(self, parameters: Parameters) -> Rows:
+        return [
+            (
+                row.expires_at,
+                row.id,
+                row.data or "",
+                row.expired_url,
+                row.count or False,
+                row.revision,
+            )
+            for row in self._server.rows.values()
+            if row.slug == parameters["slug"]
+        ]
+
+    def _flush(self, parameters: Parameters) -> Rows:
+        ids = parameters["ids"]
+        given = zip(parameters["people"], parameters["bots"], strict=True)
+        changed = []
+        for qr_id, (people, bots) in zip(ids, given, strict=True):
+            row = self._to_update(qr_id)
+            if row is None or row.erased_at or not row.count:
+                continue
+            key = (qr_id, parameters["day"], parameters["generation"])
+            known = self._server.scans.get(key)
+            if known is None or known[0] < people or known[1] < bots:
+                old = known or (0, 0)
+                new = (max(old[0], people), max(old[1], bots))
+                self._connection.flushed[key] = new
+                changed.append((qr_id,))
+        return changed
+
+    def _scans(self, parameters: Parameters) -> Rows:
+        return [
+            (day, generation, *counts)
+            for (qr_id, day, generation), counts in self._server.scans.items()
+            if qr_id == parameters["id"]
+            and parameters["first"] <= day <= parameters["last"]
+        ]
+
+    def _due(self) -> list[Row]:
+        due = [row for row in self._living() if row.due <= self._now]
+        return sorted(due, key=lambda row: (row.due, row.id))
+
+    def _lock_due(self, parameters: Parameters) -> Rows:
+        after = (parameters["due"], parameters["id"])
+        due = self._unlocked(self._due())
+        rows = [row for row in due if (row.due, row.id) > after]
         rows = rows[: parameters["limit"]]
         for row in rows:
             self._server.locks[row.id] = self._connection
-        return [(row.id, row.expires_at, row.object_key) for row in rows]
+        return [(row.id, row.due, row.object_key) for row in rows]
+
+    def _ending(self, parameters: Parameters) -> Rows:
+        until = self._now + parameters["time"]
+        ending = [
+            row
+            for row in self._living()
+            if row.slug and self._now <= row.expires_at <= until
+        ]
+        return [(len(ending),)]
 
     def _erase(self, parameters: Parameters) -> None:
         for qr_id in parameters["ids"]:
@@ -350,9 +439,9 @@ class PostgreSQLCursor:
             )
 
     def _backlog(self, parameters: Parameters) -> Rows:
-        expired = self._expired()[: parameters["limit"]]
-        oldest = expired[0].expires_at if expired else self._now
-        return [(len(expired), (self._now - oldest).total_seconds())]
+        due = self._due()[: parameters["limit"]]
+        oldest = due[0].due if due else self._now
+        return [(len(due), (self._now - oldest).total_seconds())]
 
     def _images(self, parameters: Parameters) -> Rows:
         first, last = parameters["first"], parameters["last"]
@@ -362,7 +451,7 @@ class PostgreSQLCursor:
             (
                 row.id,
                 row.created_at < self._now - parameters["grace"]
-                and row.expires_at > self._now,
+                and row.due > self._now,
             )
             for row in rows[: parameters["limit"]]
         ]
@@ -375,7 +464,7 @@ class PostgreSQLCursor:
         erased = [
             (row.erased_at, row)
             for row in self._server.rows.values()
-            if row.erased_at and row.erased_at <= oldest
+            if row.erased_at and row.erased_at <= oldest and row.slug is None
         ]
         erased.sort(key=lambda pair: pair[0])
         rows = self._unlocked([row for _, row in erased])[: parameters["limit"]]
@@ -498,20 +587,67 @@ class HttpAnswer:
 
 @dataclass(slots=True)
 class Valkey:
-    """The cache: values with the second at which they are forgotten."""
+    """The cache: values with the second at which they are forgotten.
+
+    `counters` are its hashes; `counted` is each number as it was last, even if it has
+    been lost since, by code, day, generation and scanner.
+    """
 
     entries: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    counters: dict[str, tuple[dict[str, bytes], int]] = field(default_factory=dict)
+    counted: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+
+    def clear(self) -> None:
+        """Lose everything, as a cache that is replaced does."""
+        self.entries.clear()
+        self.counters.clear()
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None if there is none or it is forgotten."""
         value, forget_at = self.entries.get(key, (b"", 0))
         return value if datetime.now(UTC).timestamp() < forget_at else None
 
-    def eval(self, script: str, _keys: int, key: str, *arguments: Any) -> int:
+    def hmget(self, key: str, fields: list[str]) -> list[bytes | None]:
+        """Return the values of some fields of a hash."""
+        counter = self._counter(key)
+        return [counter.get(name) for name in fields]
+
+    def eval(self, script: str, _keys: int, key: str, *arguments: Any) -> Any:
         """Run one of the cache's scripts."""
-        scripts: dict[str, Callable[..., int]] = {PUT: self._put, CLAIM: self._claim}
+        scripts: dict[str, Callable[..., Any]] = {
+            PUT: self._put,
+            CLAIM: self._claim,
+            COUNT: self._count,
+            COUNTED: self._page,
+        }
         run = scripts[script]
         return run(key, *arguments)
+
+    def _counter(self, key: str) -> dict[str, bytes]:
+        counter, forget_at = self.counters.get(key, ({}, 0))
+        return counter if datetime.now(UTC).timestamp() < forget_at else {}
+
+    def _count(self, key: str, name: str, generation: str, forget_at: int) -> int:
+        counter = self._counter(key)
+        if not counter:
+            counter["generation"] = generation.encode()
+            self.counters[key] = (counter, forget_at)
+        number = int(counter.get(name, 0)) + 1
+        counter[name] = str(number).encode()
+        qr_id, _, scanner = name.partition(":")
+        day = key.removeprefix("scans:")
+        self.counted[qr_id, day, counter["generation"].decode(), scanner] = number
+        return number
+
+    def _page(self, key: str, position: str, size: str) -> list[Any]:
+        counter = self._counter(key)
+        names = list(counter)
+        start, end = int(position), int(position) + int(size)
+        found = [
+            part for name in names[start:end] for part in (name.encode(), counter[name])
+        ]
+        following = b"0" if end >= len(names) else str(end).encode()
+        return [counter.get("generation"), [following, found]]
 
     def _put(self, key: str, value: str, revision: int, forget_at: int) -> int:
         old = self.get(key)

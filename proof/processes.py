@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from uuid import UUID, uuid4
 import psycopg2
 import redis
 from qr_service import generation, sweep
-from qr_service.codes import Code
+from qr_service.codes import Code, Link
 from qr_service.config import Settings
 from qr_service.edge.manage import Patch, parse_query
 from qr_service.edge.request import GenerateRequest, parse
@@ -32,13 +32,13 @@ from qr_service.stores.bulk import BulkStorage
 from qr_service.stores.cache import FRESH_SECONDS, Cache
 from qr_service.stores.database import connect_with_retries
 from qr_service.stores.storage import Storage
-from qr_service.telemetry import SafeError, logger
+from qr_service.telemetry import SafeError, logger, metrics
 
 from local.processes import LocalError, wait_until
 from local.servers import ADMIN, APPLICATION, S3, PostgreSQL, Server, Valkey
 from proof.audit import Acknowledged, State, leftovers, violations
 from proof.effects import MIGRATIONS, Failure, Lose, installed
-from proof.histories import SETTINGS, TOMBSTONE_DAYS, Environment
+from proof.histories import GRACE_DAYS, SETTINGS, TOMBSTONE_DAYS, Environment
 from proof.stores import Stores
 
 Answer = TypeVar("Answer")
@@ -47,12 +47,15 @@ BUCKET = "proof"
 SLICE = "00"  # of all ids, so that one slice is all of the bucket
 HANGS = 60  # seconds after which a process is ended, which counts as killed
 TEXT, HOURS = "https://example.com/real", 1.0
+SLUG = "7K2M9QWD"
 OWNER, KEY = "owner", "key"
 INSERT = """
     INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
-        created_at, expires_at, idempotency_key, request_digest, answer)
+        created_at, expires_at, idempotency_key, request_digest, answer, slug, printed,
+        count, targets, kept_until)
     VALUES (%(id)s, %(owner)s, %(data)s, '{}', %(object_key)s, 'image/png',
-        %(created_at)s, %(expires_at)s, %(key)s, %(digest)s, %(answer)s)
+        %(created_at)s, %(expires_at)s, %(key)s, %(digest)s, %(answer)s, %(slug)s,
+        %(printed)s, %(slug)s IS NOT NULL OR NULL, %(targets)s, %(kept_until)s)
 """
 ERASE = """
     UPDATE qr_codes SET erased_at = expires_at, owner = NULL, data = NULL,
@@ -171,17 +174,26 @@ class World(Stores):
         super().__init__(servers.admin(), valkey, servers.s3.client(), BUCKET)
 
     def clear(self) -> None:
-        """Empty all servers."""
-        self.query("TRUNCATE qr_codes")
+        """Empty all servers; forget the metrics of what was prepared."""
+        metrics.clear_metrics()
+        self.query("TRUNCATE qr_codes, scans")
         self.valkey.flushall()
         for key in self.keys():
             self.s3.delete_object(Bucket=BUCKET, Key=key)
 
-    def store(self, number: int, expires_at: datetime, *, keyed: bool = False) -> None:
-        """Store a code with its image, as generate does."""
+    def store(
+        self,
+        number: int,
+        expires_at: datetime,
+        *,
+        keyed: bool = False,
+        slug: str | None = None,
+    ) -> None:
+        """Store a code with its image, as generate does; with a slug a dynamic one."""
         qr_id = _id(number)
         request = requested()
-        proof = generation.prove(request)
+        printed = slug and generation.short_url(self.settings, slug)
+        proof = generation.prove(request, printed)
         key = f"codes/{qr_id}.png"
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=proof.image.body)
         answer = {"qr_id": qr_id, "expires_at": timestamp(expires_at)}
@@ -195,6 +207,10 @@ class World(Stores):
             "key": KEY if keyed else None,
             "digest": request.digest if keyed else None,
             "answer": json.dumps(answer) if keyed else None,
+            "slug": slug,
+            "printed": printed,
+            "targets": slug and json.dumps([{"data": TEXT}]),
+            "kept_until": slug and expires_at + timedelta(days=GRACE_DAYS),
         }
         self.query(INSERT, values)
 
@@ -236,15 +252,18 @@ def _id(number: int) -> str:
     return f"{SLICE}000000-0000-4000-8000-{number:012}"
 
 
-def requested() -> GenerateRequest:
+def requested(*, dynamic: bool = False) -> GenerateRequest:
     """Return the request that is made."""
-    body = json.dumps({"data": TEXT, "expiration_hours": HOURS})
-    return parse(body.encode(), SETTINGS)
+    fields = {"data": TEXT, "expiration_hours": HOURS, "dynamic": dynamic}
+    return parse(json.dumps(fields).encode(), SETTINGS)
 
 
-def _generate(key: str | None) -> Callable[[World, Environment], dict[str, Any]]:
+def _generate(
+    key: str | None, *, dynamic: bool = False
+) -> Callable[[World, Environment], dict[str, Any]]:
     def act(_: World, environment: Environment) -> dict[str, Any]:
-        return environment.generator.generate(requested(), OWNER, key).body
+        request = requested(dynamic=dynamic)
+        return environment.generator.generate(request, OWNER, key).body
 
     return act
 
@@ -261,6 +280,50 @@ def _generate_late(_: World, environment: Environment) -> dict[str, Any]:
         return environment.generator.generate(requested(), OWNER, KEY).body
 
 
+def _generate_with_slugs(_: World, environment: Environment) -> dict[str, Any]:
+    """Generate a dynamic code, whose slug is in use at first."""
+    drawn, random = iter([SLUG]), generation.random_slug
+    with patch.object(generation, "random_slug", lambda: next(drawn, None) or random()):
+        return environment.generator.generate(requested(dynamic=True), OWNER, None).body
+
+
+def _scan(_: World, environment: Environment) -> None:
+    found = environment.redirector.find(SLUG)
+    environment.redirector.count(found, "people")
+
+
+def _scans_of(_: World, environment: Environment) -> None:
+    environment.manager.scans_of(OWNER, _id(1), date.min, date.max)
+
+
+def _end_slug(_: World, environment: Environment) -> None:
+    with suppress(Expired):  # an earlier try has ended it
+        environment.manager.end_any(SLUG)
+
+
+def _dynamic(world: World) -> None:
+    world.store(1, _soon(), slug=SLUG)
+
+
+def _cached_link(world: World) -> None:
+    """Store a dynamic code whose link is cached, and not fresh any more."""
+    _dynamic(world)
+    old = datetime.now(UTC) - timedelta(seconds=FRESH_SECONDS)
+    link = Link(SLUG, _soon(), _id(1), TEXT, None, counts=True)
+    Cache(world.settings).links.put(link, old)
+
+
+def _scanned(world: World) -> None:
+    """Store a dynamic code that was scanned, and one that is due."""
+    _dynamic(world)
+    counters = Cache(world.settings).scans
+    for _ in range(3):
+        counters.count(_id(1), "people", datetime.now(UTC))
+    ended = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2 * GRACE_DAYS)
+    world.store(2, ended, slug=SLUG[::-1])
+    counters.count(_id(2), "people", datetime.now(UTC))
+
+
 def _retrieve(_: World, environment: Environment) -> None:
     environment.retriever.health()
     environment.retriever.retrieve(_id(1))
@@ -268,6 +331,7 @@ def _retrieve(_: World, environment: Environment) -> None:
 
 def _clean_up(_: World, environment: Environment) -> None:
     environment.cleaner.clean_up(lambda: 3600.0)
+    environment.scans.flush(lambda: True)
     environment.sweeper.sweep([SLICE], lambda: True)
 
 
@@ -280,7 +344,8 @@ def _read(_: World, environment: Environment) -> None:
 
 
 def _change(_: World, environment: Environment) -> None:
-    environment.manager.change(OWNER, _id(1), Patch(1, True, "x", []), lambda _: True)
+    patch = Patch(["expiration_hours", "label"], expiration_hours=1, label="x")
+    environment.manager.change(OWNER, _id(1), patch, lambda _: True)
 
 
 def _end_owner(_: World, environment: Environment) -> None:
@@ -302,7 +367,7 @@ def _cached(world: World) -> None:
     world.store(1, ends)
     old = datetime.now(UTC) - timedelta(seconds=FRESH_SECONDS)
     code = Code(_id(1), ends, f"codes/{_id(1)}.png", "image/png")
-    Cache(world.settings).put(code, old)
+    Cache(world.settings).codes.put(code, old)
 
 
 def _clean_up_without_s3(_: World, environment: Environment) -> None:
@@ -373,6 +438,13 @@ SCENARIOS = (
         _generate_late,
         KEY,
     ),
+    Scenario("generate", "a dynamic code", _nothing, _generate(None, dynamic=True)),
+    Scenario("generate", "a slug that is in use", _dynamic, _generate_with_slugs),
+    Scenario("scan", "a code", _dynamic, _scan),
+    Scenario("scan", "an old entry", _cached_link, _scan),
+    Scenario("scans", "a code", _scanned, _scans_of),
+    Scenario("end", "a slug", _dynamic, _end_slug),
+    Scenario("cleanup", "scanned codes", _scanned, _clean_up),
     Scenario("retrieve", "a code", lambda world: world.store(1, _soon()), _retrieve),
     Scenario("retrieve", "an old entry", _cached, _retrieve),
     Scenario("list", "a code", lambda world: world.store(1, _soon()), _list),
@@ -494,7 +566,9 @@ def _audit(
 
 
 def _living(world: World) -> list[str]:
-    living = world.query("SELECT id FROM qr_codes WHERE expires_at > now()")
+    living = world.query(
+        "SELECT id FROM qr_codes WHERE coalesce(kept_until, expires_at) > now()"
+    )
     return [f"{qr_id} was ended, and lives" for (qr_id,) in living]
 
 

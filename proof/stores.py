@@ -22,8 +22,9 @@ from proof.audit import Entry, State, leftovers, violations
 from proof.models import Row
 
 SHOWN = 1000  # images between two lines of progress
+TEXTS = {"id", "options", "answer", "targets"}  # read as text
 COLUMNS = ", ".join(
-    f"{field.name}::text" if field.name in ("id", "options", "answer") else field.name
+    f"{field.name}::text" if field.name in TEXTS else field.name
     for field in fields(Row)
 )
 
@@ -100,12 +101,12 @@ class Stores:
         return body
 
     def _entries(self) -> Iterator[tuple[str, Entry]]:
-        for name in self.valkey.scan_iter("qr:*"):
-            value: Any = self.valkey.get(name)
-            forget_at: Any = self.valkey.expiretime(name)
-            if value:
-                qr_id = name.decode().removeprefix("qr:")
-                yield qr_id, Entry.of(value, forget_at)
+        for kind in ("qr", "slug"):
+            for name in self.valkey.scan_iter(f"{kind}:*"):
+                value: Any = self.valkey.get(name)
+                forget_at: Any = self.valkey.expiretime(name)
+                if value:
+                    yield name.decode(), Entry.of(value, forget_at)
 
 
 def audit(stores: Stores) -> list[str]:

@@ -26,6 +26,7 @@ DBI_RESOURCE_ID = ["Database", "DbiResourceId"]
 WITH_DATABASE = [
     "GenerateFunction",
     "RetrieveFunction",
+    "RedirectFunction",
     "CleanupFunction",
     "ManageFunction",
 ]
@@ -169,7 +170,13 @@ def test_no_function_has_more_rights_than_it_needs():
             "elasticache:Connect",
         },
         "RetrieveFunction": {"s3:GetObject", "rds-db:connect", "elasticache:Connect"},
-        "CleanupFunction": {"s3:DeleteObject", "s3:ListBucket", "rds-db:connect"},
+        "RedirectFunction": {"rds-db:connect", "elasticache:Connect"},
+        "CleanupFunction": {
+            "s3:DeleteObject",
+            "s3:ListBucket",
+            "rds-db:connect",
+            "elasticache:Connect",
+        },
         "MigrateFunction": {"rds-db:connect"},
         "PagesFunction": set(),
         "ManageFunction": {
@@ -222,7 +229,8 @@ def test_functions_may_connect_to_the_database_of_their_url():
         # Those of release 1.0, while its functions are replaced.
         for _, names in former:
             assert names["Role"] == {"Fn::If": ["HasFormerRole", "qr_app", role]}
-        assert len(former) == (name != "ManageFunction")
+        is_new = name in ("ManageFunction", "RedirectFunction")
+        assert len(former) == (not is_new)
     assert PARAMETERS["FormerRole"]["Default"] == "false"
 
 
@@ -249,7 +257,8 @@ def test_what_makes_or_manages_codes_needs_an_api_key():
         for event in function.get("Events", {}).values()
         if event["Properties"].get("Auth", {}).get("ApiKeyRequired")
     ]
-    assert guarded == ["/generate", "/codes", *["/codes/{qr_id}"] * 3]
+    of_codes = ["/codes", *["/codes/{qr_id}"] * 3, "/codes/{qr_id}/scans"]
+    assert guarded == ["/generate", *of_codes]
 
 
 # ----------------------------------------------------------------------- database
@@ -549,9 +558,12 @@ def test_managed_rules_only_count_what_they_find_in_a_body():
 def test_a_versions_description_fits_with_its_longest_values():
     """AWS allows 256 characters."""
     longest = {"LogLevel": 7, "Tracing": 11, "Database": 13, "Cache": 13}
-    longest |= {"CorsAllowOrigin": PARAMETERS["CorsAllowOrigin"]["MaxLength"]}
+    limited = ("CorsAllowOrigin", "PublicUrl")
+    longest |= {name: PARAMETERS[name]["MaxLength"] for name in limited}
     longest |= {"QrBucket": 63}
-    for name in ("GenerateFunction", "RetrieveFunction"):
+    for name in WITH_DATABASE:
+        if name not in PUBLISHED:
+            continue
         text = FUNCTIONS[name]["VersionDescription"]["Fn::Sub"]
         names = re.findall(r"\$\{(\w+)\}", text)
         lengths = {

@@ -20,7 +20,7 @@ app = http.resolver()
 def generator() -> CodeGenerator:
     """Return the generator of this execution environment."""
     table = CodeTable(Database(settings()))
-    return CodeGenerator(table, Storage(settings()), Cache(settings()))
+    return CodeGenerator(table, Storage(settings()), Cache(settings()), settings())
 
 
 @app.post("/generate")
@@ -35,7 +35,7 @@ def generate() -> Response[str]:
         key = check_idempotency_key(key)
     request = parse(http.body_of(event), settings())
     if http.flag_of(event, "dry_run"):
-        return http.respond(HTTPStatus.OK, preview(request))
+        return http.respond(HTTPStatus.OK, preview(request, settings()))
     answer = generator().generate(request, http.owner_of(event), key)
     headers = {"Location": http.link_to(event, f"/retrieve/{answer.body['qr_id']}")}
     if answer.replayed:

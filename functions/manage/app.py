@@ -1,11 +1,13 @@
-"""GET /codes, and GET, PATCH and DELETE of /codes/{qr_id}: an owner's codes.
+"""GET /codes, GET, PATCH and DELETE of /codes/{qr_id}, and GET of its scans.
 
-Operators invoke it directly: `{"end_owner": ID}` ends all codes of an API key's id,
-`{"transfer": {"from": ID, "to": ID}}` gives them to another one. The answer says how
-many it reached, and whether these are all; if not, invoke it again.
+Operators invoke it directly: `{"end": ID}` ends a code, by its id or its slug,
+`{"end_owner": ID}` all codes of an API key's id, `{"transfer": {"from": ID, "to": ID}}`
+gives them to another one. The answer of the last two says how many it reached, and
+whether these are all; if not, invoke it again.
 """
 
 from dataclasses import asdict
+from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -16,9 +18,11 @@ from qr_service.config import settings
 from qr_service.edge import events, http, manage
 from qr_service.errors import timestamp
 from qr_service.management import Manager
+from qr_service.scans import Scans
 from qr_service.stores.cache import Cache
 from qr_service.stores.database import Database
 from qr_service.stores.owned import OwnedCode, OwnedTable
+from qr_service.stores.scans import ScanTable
 from qr_service.stores.storage import Storage
 from qr_service.telemetry import SafeError
 
@@ -31,13 +35,19 @@ app = http.resolver()
 @cache
 def manager() -> Manager:
     """Return the manager of this execution environment."""
-    table = OwnedTable(Database(settings()))
-    return Manager(table, Storage(settings()), Cache(settings()))
+    database, in_cache = Database(settings()), Cache(settings())
+    return Manager(
+        OwnedTable(database),
+        Storage(settings()),
+        in_cache,
+        Scans(ScanTable(database), in_cache),
+        grace=timedelta(days=settings().grace_days),
+    )
 
 
 @app.get("/codes")
 def list_codes() -> Response[str]:
-    """Return 200 with a page of the owner's living codes, newest first."""
+    """Return 200 with a page of the owner's codes, newest first."""
     event = app.current_event
     query = manage.parse_query(http.query_of(event, manage.QUERY))
     page, last = manager().living(http.owner_of(event), query)
@@ -74,6 +84,23 @@ def end() -> Response[str]:
     return Response(status_code=int(HTTPStatus.NO_CONTENT), body="")
 
 
+@app.get("/codes/{qr_id}/scans")
+def scans() -> Response[str]:
+    """Return 200 with how often a dynamic code was scanned, by day."""
+    event = app.current_event
+    first, last = manage.parse_days(http.query_of(event, manage.DAYS))
+    days = manager().scans_of(http.owner_of(event), _id(), first, last)
+    body = {
+        "people": sum(each.people for each in days),
+        "bots": sum(each.bots for each in days),
+        "days": [
+            {"day": f"{each.day}", "people": each.people, "bots": each.bots}
+            for each in days
+        ],
+    }
+    return http.respond(HTTPStatus.OK, body)
+
+
 def _id() -> str:
     qr_id: str = app.current_event.path_parameters["qr_id"]
     return qr_id
@@ -85,7 +112,7 @@ def _answer(code: OwnedCode) -> Response[str]:
 
 
 def _shown(owned: OwnedCode) -> dict[str, Any]:
-    return {
+    shown: dict[str, Any] = {
         "qr_id": owned.code.qr_id,
         "label": owned.label,
         "data": owned.data,
@@ -93,6 +120,16 @@ def _shown(owned: OwnedCode) -> dict[str, Any]:
         "created_at": timestamp(owned.created_at),
         "expires_at": timestamp(owned.code.expires_at),
     }
+    if owned.kept_until:
+        shown |= {
+            "short_url": owned.printed,
+            "expired_url": owned.expired_url,
+            "count": owned.counts,
+            "kept_until": timestamp(owned.kept_until),
+        }
+    if owned.targets:
+        shown["targets"] = owned.targets
+    return shown
 
 
 def operate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -103,13 +140,15 @@ def operate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return left > SPARE_SECONDS
 
     match event:
+        case {"end": str(name)}:
+            return manager().end_any(name)
         case {"end_owner": str(owner)}:
             progress = manager().end_owner(owner, has_time)
         case {"transfer": {"from": str(source), "to": str(target)}} if source != target:
             progress = manager().transfer(source, target, has_time)
         case _:
             raise SafeError(
-                'neither {"end_owner": ID} nor {"transfer": {"from", "to"}}'
+                'none of {"end": ID}, {"end_owner": ID}, {"transfer": {"from", "to"}}'
             )
     return asdict(progress)
 

@@ -24,6 +24,7 @@ CODEDEPLOY = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 UNKNOWN = "00000000-0000-4000-8000-000000000000"  # the id of no code
+NEVER_DRAWN = "00000000"  # a slug, one of 2^40
 
 
 def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
@@ -36,8 +37,9 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
         name: found
         for name, request, status in (
             ("GENERATE_VERSION", dry_run(), 200),
-            ("RETRIEVE_VERSION", of_code("/retrieve/{qr_id}", UNKNOWN), 404),
-            ("MANAGE_VERSION", of_code("/codes/{qr_id}", UNKNOWN), 404),
+            ("RETRIEVE_VERSION", get("/retrieve/{qr_id}", qr_id=UNKNOWN), 404),
+            ("REDIRECT_VERSION", get("/s/{slug}", slug=NEVER_DRAWN), 404),
+            ("MANAGE_VERSION", get("/codes/{qr_id}", qr_id=UNKNOWN), 404),
             ("PAGES_VERSION", proxy_event("GET", "/docs", "/docs"), 200),
         )
         if (found := fault(os.environ[name], request, status))
@@ -79,10 +81,10 @@ def dry_run() -> dict[str, Any]:
     return event
 
 
-def of_code(resource: str, qr_id: str) -> dict[str, Any]:
-    """Return the event of a GET of a code."""
-    event = proxy_event("GET", resource, resource.format(qr_id=qr_id))
-    event["pathParameters"] = {"qr_id": qr_id}
+def get(resource: str, **parameters: str) -> dict[str, Any]:
+    """Return the event of a GET of a path with these parameters."""
+    event = proxy_event("GET", resource, resource.format(**parameters))
+    event["pathParameters"] = parameters
     return event
 
 

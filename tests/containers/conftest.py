@@ -16,7 +16,14 @@ from local.processes import LocalError
 from local.project import EVENTS, ROOT
 from local.stack import find_function
 from tests.support.database import query
-from tests.support.examples import ALL, CONTAINER_DATA, OWNER, STORED
+from tests.support.examples import (
+    ALL,
+    CONTAINER_DATA,
+    OWNER,
+    SCANNED,
+    SLUG,
+    STORED,
+)
 from tests.support.launcher import Launcher
 
 AT_ONCE = 3  # each `sam local invoke` uses most of a processor
@@ -109,6 +116,15 @@ def answer_of(sam_local):
             OWNER,
             made["qr_id"],
         )
+    fields = {"data": CONTAINER_DATA, "dynamic": True, "expiration_hours": 1}
+    made = post(f"{sam_local.url}/generate", fields).json
+    sam_local.query(
+        "UPDATE qr_codes SET id = %s, owner = %s, slug = %s WHERE id = %s",
+        SCANNED,
+        OWNER,
+        SLUG,
+        made["qr_id"],
+    )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = dict(zip(ALL, pool.map(sam_local.invoke, ALL), strict=True))
 

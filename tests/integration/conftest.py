@@ -60,7 +60,7 @@ def database(servers, _schema):
     connection = psycopg2.connect(servers.postgresql.url("qr_admin"))
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE qr_codes")
+        cursor.execute("TRUNCATE qr_codes, scans")
 
     def query(statement, *parameters):
         with connection.cursor() as cursor:

@@ -30,7 +30,7 @@ def _connected(functions, database, bucket):
     """Connect the functions to all servers before each test."""
     assert post_generate(functions.generate, BODY).status == 201
     assert get_health(functions.retrieve).status == 200
-    database("TRUNCATE qr_codes")
+    database("TRUNCATE qr_codes, scans")
     bucket.empty()
 
 
@@ -451,7 +451,7 @@ def test_an_object_is_kept_if_its_commit_cannot_be_checked(
 ):
     cut("after", again=True)
     monkeypatch.setattr(
-        CodeTable, "_EXISTS", "SELECT pg_sleep(10) FROM qr_codes WHERE id = %(id)s"
+        CodeTable, "_CONFLICT", "SELECT pg_sleep(10) FROM qr_codes WHERE id = %(id)s"
     )
     reply = post_generate(functions.generate, BODY)  # ends at the statement_timeout
     assert reply.status == 503

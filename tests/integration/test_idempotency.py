@@ -96,7 +96,9 @@ def test_50_simultaneous_requests_create_one_code_and_one_object(
     def generate(_):
         # As on Lambda: each request has its own execution environment.
         table = CodeTable(Database(settings()))
-        generator = CodeGenerator(table, Storage(settings()), Cache(settings()))
+        generator = CodeGenerator(
+            table, Storage(settings()), Cache(settings()), settings()
+        )
         try:
             return generator.generate(request, "anonymous", "one key for all")
         finally:

@@ -517,5 +517,5 @@ def test_an_operator_goes_on_where_the_time_ended(create, functions):
     ],
 )
 def test_another_event_is_refused(functions, event):
-    with pytest.raises(InvocationFailed, match="neither"):
+    with pytest.raises(InvocationFailed, match="none of"):
         operate(functions, event)

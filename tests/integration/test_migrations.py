@@ -174,11 +174,17 @@ COLUMNS = [
     "expired_url",
     "count",
     "targets",
+    "kept_until",
 ]
 STATEMENTS = {
     "insert": INSERT,
     "delete": "DELETE FROM qr_codes",
     "scan": "SELECT * FROM scan('00000000')",
+    "insert scans": "INSERT INTO scans SELECT id, now(), id, 1, 1 FROM qr_codes",
+    "read scans": "SELECT * FROM scans",
+    "change scans": "UPDATE scans SET people = 1, bots = 1",
+    "move scans": "UPDATE scans SET day = now()",
+    "delete scans": "DELETE FROM scans",
     **{f"read {name}": f"SELECT {name} FROM qr_codes" for name in COLUMNS},
     **{f"change {name}": f"UPDATE qr_codes SET {name} = NULL" for name in COLUMNS},
 }
@@ -187,7 +193,7 @@ ANSWER = {"idempotency_key", "request_digest", "answer"}
 ALLOWED = {
     "qr_generate": {
         "insert",
-        *(f"read {name}" for name in ("id", "owner", "expires_at", *ANSWER)),
+        *(f"read {name}" for name in ("id", "owner", "expires_at", "slug", *ANSWER)),
         *(f"change {name}" for name in ANSWER),
     },
     "qr_retrieve": {
@@ -196,6 +202,8 @@ ALLOWED = {
     },
     "qr_redirect": {"scan"},
     "qr_manage": {
+        "read scans",
+        "delete scans",
         *(f"read {name}" for name in COLUMNS),
         *(
             f"change {name}"
@@ -208,6 +216,7 @@ ALLOWED = {
                 "label",
                 "expired_url",
                 "targets",
+                "kept_until",
                 *ANSWER,
             )
         ),
@@ -215,6 +224,7 @@ ALLOWED = {
     "qr_cleanup": {
         "delete",
         "change erased_at",
+        *(f"{what} scans" for what in ("insert", "read", "change", "delete")),
         *(
             f"read {name}"
             for name in (
@@ -224,6 +234,8 @@ ALLOWED = {
                 "erased_at",
                 "object_key",
                 "slug",
+                "count",
+                "kept_until",
             )
         ),
     },
@@ -259,7 +271,7 @@ def test_a_role_may_do_what_it_needs_and_nothing_else(as_role, role):
     [
         "CREATE TABLE mine ()",
         "DROP TABLE qr_codes",
-        "TRUNCATE qr_codes",
+        "TRUNCATE qr_codes, scans",
         "ALTER TABLE qr_codes DISABLE TRIGGER forget",
         "SELECT * FROM schema_migrations",
         "CREATE ROLE other",

@@ -91,7 +91,7 @@ def record(random, ids):
 
 def erase(table, qr_id, limit):
     with table.database.transaction() as cursor:
-        rows = table.lock_expired(cursor, (NOW - 99 * HOUR, qr_id), limit)
+        rows = table.lock_due(cursor, (NOW - 99 * HOUR, qr_id), limit)
         table.erase(cursor, [row[0] for row in rows])
     return rows
 
@@ -114,6 +114,7 @@ def answers(seed, table):
                 min(pair), max(pair), 24 * HOUR, limit
             ),
             "is_empty": table.is_empty,
+            "ending": lambda: table.ending(24 * HOUR),
             "purge": lambda: table.purge(random.choice([-HOUR, HOUR]), 100),
         }
         name = random.choice(["insert", "insert", "erase", *operations])
@@ -180,14 +181,14 @@ def run(cursor, name, **parameters):
     return cursor.fetchall() if cursor.description else None
 
 
-FIRST = {"expires_at": NOW - 99 * HOUR, "id": str(uuid.UUID(int=0)), "limit": 9}
+FIRST = {"due": NOW - 99 * HOUR, "id": str(uuid.UUID(int=0)), "limit": 9}
 
 
 def test_locked_rows_are_skipped_and_visible_until_the_commit(connect):
     one, other = connect(), connect()
-    locked = run(one.cursor(), "_LOCK_EXPIRED", **FIRST)
+    locked = run(one.cursor(), "_LOCK_DUE", **FIRST)
     assert len(locked) == 1
-    assert run(other.cursor(), "_LOCK_EXPIRED", **FIRST) == []
+    assert run(other.cursor(), "_LOCK_DUE", **FIRST) == []
     run(one.cursor(), "_ERASE", ids=[locked[0][0]])
     assert run(other.cursor(), "_FIND", id=locked[0][0])[0][1] != ""
     one.commit()
@@ -197,12 +198,12 @@ def test_locked_rows_are_skipped_and_visible_until_the_commit(connect):
 
 def test_a_closed_session_is_rolled_back(connect):
     one, other = connect(), connect()
-    (locked,) = run(one.cursor(), "_LOCK_EXPIRED", **FIRST)
+    (locked,) = run(one.cursor(), "_LOCK_DUE", **FIRST)
     run(one.cursor(), "_ERASE", ids=[locked[0]])
     one.close()
     cursor = other.cursor()
     for _ in range(1000):  # the server notices it at once, and then cleans up
-        rows = run(cursor, "_LOCK_EXPIRED", **FIRST)
+        rows = run(cursor, "_LOCK_DUE", **FIRST)
         other.rollback()
         if rows:
             break
@@ -257,44 +258,46 @@ def test_the_cache(cache):
     qr_id = str(uuid.uuid4())
     living = Code(qr_id, NOW + 24 * HOUR, "codes/a.png", "image/png")
     assert cache.ping()
-    assert cache.get(qr_id) is None
-    cache.put(living, NOW)
-    assert cache.get(qr_id) == (living, NOW + FRESH)
-    cache.put(Code(qr_id, NOW + 24 * HOUR, "", ""), NOW - HOUR)  # forgotten already
-    assert cache.get(qr_id) is None
+    assert cache.codes.get(qr_id) is None
+    cache.codes.put(living, NOW)
+    assert cache.codes.get(qr_id) == (living, NOW + FRESH)
+    cache.codes.put(
+        Code(qr_id, NOW + 24 * HOUR, "", ""), NOW - HOUR
+    )  # forgotten already
+    assert cache.codes.get(qr_id) is None
 
 
 def test_a_slow_reader_does_not_replace_a_later_revision(cache):
     qr_id = str(uuid.uuid4())
     first = Code(qr_id, NOW + 24 * HOUR, "codes/a.png", "image/png")
     second = replace(first, expires_at=NOW + HOUR, revision=2)
-    cache.put(second, NOW)
-    cache.put(first, NOW)
-    assert cache.get(qr_id) == (second, NOW + FRESH)
-    cache.put(second, NOW + HOUR / 2)
-    assert cache.get(qr_id) == (second, NOW + HOUR / 2 + FRESH)
+    cache.codes.put(second, NOW)
+    cache.codes.put(first, NOW)
+    assert cache.codes.get(qr_id) == (second, NOW + FRESH)
+    cache.codes.put(second, NOW + HOUR / 2)
+    assert cache.codes.get(qr_id) == (second, NOW + HOUR / 2 + FRESH)
     ended = Code(qr_id, NOW, "", "", revision=3)
-    cache.put(ended, NOW)
-    assert cache.get(qr_id) == (ended, NOW + FRESH)
+    cache.codes.put(ended, NOW)
+    assert cache.codes.get(qr_id) == (ended, NOW + FRESH)
 
 
 def test_an_entry_is_forgotten_unless_it_is_a_later_one(cache):
     code = Code(str(uuid.uuid4()), NOW + 24 * HOUR, "codes/a.png", "image/png", 2)
-    cache.put(code, NOW)
-    cache.forget(replace(code, revision=1))
-    assert cache.get(code.qr_id) == (code, NOW + FRESH)
-    cache.forget(code)
-    assert cache.get(code.qr_id) is None
+    cache.codes.put(code, NOW)
+    cache.codes.forget(replace(code, revision=1))
+    assert cache.codes.get(code.qr_id) == (code, NOW + FRESH)
+    cache.codes.forget(code)
+    assert cache.codes.get(code.qr_id) is None
 
 
 def test_one_request_refreshes_an_entry(cache):
     qr_id = str(uuid.uuid4())
-    assert cache.claim(qr_id, NOW), "there is no entry"
     code = Code(qr_id, NOW + 24 * HOUR, "codes/a.png", "image/png", revision=7)
-    cache.put(code, NOW - FRESH)
-    assert [cache.claim(qr_id, NOW) for _ in range(3)] == [True, False, False]
-    assert cache.get(qr_id) == (code, NOW + CLAIMED)
-    assert not cache.claim(qr_id, NOW + CLAIMED - timedelta(seconds=1))
-    assert cache.claim(qr_id, NOW + CLAIMED), "the first one did not come back"
-    cache.put(replace(code, revision=6), NOW)
-    assert cache.get(qr_id) == (code, NOW + 2 * CLAIMED), "the revision is kept"
+    assert cache.codes.claim(code, NOW), "there is no entry"
+    cache.codes.put(code, NOW - FRESH)
+    assert [cache.codes.claim(code, NOW) for _ in range(3)] == [True, False, False]
+    assert cache.codes.get(qr_id) == (code, NOW + CLAIMED)
+    assert not cache.codes.claim(code, NOW + CLAIMED - timedelta(seconds=1))
+    assert cache.codes.claim(code, NOW + CLAIMED), "the first one did not come back"
+    cache.codes.put(replace(code, revision=6), NOW)
+    assert cache.codes.get(qr_id) == (code, NOW + 2 * CLAIMED), "the revision is kept"

@@ -28,7 +28,7 @@ def backup(database):
         return restore
 
     def restore():
-        database("TRUNCATE qr_codes")
+        database("TRUNCATE qr_codes, scans")
         database("INSERT INTO qr_codes TABLE backup")
 
     yield back_up
@@ -287,17 +287,3 @@ def test_copied_rows_have_every_column_of_a_living_code(database):
     assert {name for (name,) in columns} - without == {
         name.strip() for name in listed.split(",")
     }, "docs/operations.md: the columns of the second INSERT"
-
-
-def test_a_code_is_erased_before_it_expires(functions, database, bucket, servers):
-    qr_id = create(functions).body["qr_id"]
-    (statement,) = statements("Erasing one code before it expires")
-    database(statement.replace(":'id'", "%s"), qr_id)
-    report = functions.clean_up()
-    assert (report["erased"], report["failed"]) == (1, 0)
-    assert bucket.keys() == set()
-    assert database("SELECT data FROM qr_codes WHERE id = %s", qr_id) == [(None,)]
-    cached = get_retrieve(functions.retrieve, qr_id)
-    assert (cached.status, image_status(cached)) == (200, 404)
-    clear_cache(servers)
-    assert get_retrieve(functions.retrieve, qr_id).status == 410

@@ -55,6 +55,7 @@ def aws(monkeypatch, functions):
             {
                 "generate:2": functions.generate,
                 "retrieve:7": functions.retrieve,
+                "redirect:4": functions.redirect,
                 "manage:5": functions.manage,
                 "pages:3": functions.pages,
             }
@@ -65,6 +66,7 @@ def aws(monkeypatch, functions):
     monkeypatch.setattr(verify, "boto3", boto3)
     monkeypatch.setenv("GENERATE_VERSION", "generate:2")
     monkeypatch.setenv("RETRIEVE_VERSION", "retrieve:7")
+    monkeypatch.setenv("REDIRECT_VERSION", "redirect:4")
     monkeypatch.setenv("MANAGE_VERSION", "manage:5")
     monkeypatch.setenv("PAGES_VERSION", "pages:3")
     return clients
@@ -86,7 +88,9 @@ def test_versions_that_work_get_traffic(aws, bucket):
     assert bucket.keys() == before  # a dry run stores nothing
 
 
-@pytest.mark.parametrize("name", ["generate:2", "retrieve:7", "manage:5", "pages:3"])
+@pytest.mark.parametrize(
+    "name", ["generate:2", "retrieve:7", "redirect:4", "manage:5", "pages:3"]
+)
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [

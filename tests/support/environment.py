@@ -16,6 +16,8 @@ ENVIRONMENT = {
     "MAX_EXPIRATION_HOURS": "8760",
     "DEFAULT_EXPIRATION_HOURS": "24",
     "TOMBSTONE_DAYS": "30",
+    "GRACE_DAYS": "30",
+    "PUBLIC_URL": "https://qr.example.org",
     "URL_TTL_SECONDS": "900",
     "CORS_ALLOW_ORIGIN": "*",
     "LOG_LEVEL": "DEBUG",

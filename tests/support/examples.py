@@ -15,11 +15,14 @@ CONTAINER_DATA = "https://example.com/containers"  # the data of `make container
 OWNER = "k7x2m9q4wd"  # whose codes the events manage
 RETRIEVED = "3f1c8a52-7d0e-4b6a-9c41-5e8f2a7b6d90"
 MANAGED = "8d2b6c1e-5f47-4a09-b3d8-71c9e04fa256"
+SCANNED = "5e0d93b7-1c68-42fa-8b7d-e94a2f6130c5"  # a dynamic code
+SLUG = "7K2M9QWD"  # its slug
 ENDED = "c41a97d0-2e8b-4f63-9a15-6b07d3f8e92c"
 STORED = (RETRIEVED, MANAGED, ENDED)
 STATUS = {
     "generate/base64": 201,
     "generate/dry_run": 200,
+    "generate/dynamic": 201,
     "generate/gradient": 201,
     "generate/idempotent": 201,
     "generate/japanese": 201,
@@ -35,11 +38,17 @@ STATUS = {
     "manage/end": 204,
     "manage/list": 200,
     "manage/read": 200,
+    "manage/scans": 200,
     "manage/unconditional": 428,
     "pages/docs": 200,
     "pages/not_modified": 304,
     "pages/openapi": 200,
     "pages/root": 302,
+    "redirect/head": 302,
+    "redirect/preview": 200,
+    "redirect/scan": 302,
+    "redirect/typed": 302,
+    "redirect/unknown": 404,
     "retrieve/head": 200,
     "retrieve/health": 200,
     "retrieve/health_head": 200,

@@ -12,6 +12,7 @@ import functions.generate.app as generate
 import functions.manage.app as manage
 import functions.migrate.app as migrate
 import functions.pages.app as pages
+import functions.redirect.app as redirect
 import functions.retrieve.app as retrieve
 from local.servers import APPLICATION, S3, PostgreSQL, Valkey
 from tests.support.gateway import Context
@@ -75,6 +76,7 @@ class Functions:
     generate = staticmethod(as_role("qr_generate", generate.handler))
     retrieve = staticmethod(as_role("qr_retrieve", retrieve.handler))
     manage = staticmethod(as_role("qr_manage", manage.handler))
+    redirect = staticmethod(as_role("qr_redirect", redirect.handler))
     cleanup = staticmethod(as_role("qr_cleanup", cleanup.handler))
     pages = staticmethod(pages.handler)
 
@@ -92,8 +94,10 @@ def forget():
         settings,
         generate.generator,
         retrieve.retriever,
+        redirect.redirector,
         manage.manager,
         cleanup.cleaner,
+        cleanup.scans,
     ):
         factory.cache_clear()
 

@@ -39,6 +39,7 @@ class Reply:
     status: int
     headers: dict[str, str]
     body: dict[str, Any]
+    text: str = ""  # of a page
 
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -71,15 +72,16 @@ def manage(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Send a request of /codes, or of /codes/{qr_id} with an id."""
+    """Send a request of /codes; with an id of /codes/{qr_id}, or of `ID/scans`."""
     if isinstance(body, dict):
         transcript.keep_out(*(str(value) for value in body.values()))
     request = event("manage/list")
     request["httpMethod"] = request["requestContext"]["httpMethod"] = method
     request["requestContext"]["identity"]["apiKeyId"] = api_key_id
     if qr_id:
-        request["resource"] = "/codes/{qr_id}"
         request["path"] = f"/codes/{qr_id}"
+        qr_id, slash, more = qr_id.partition("/")
+        request["resource"] = f"/codes/{{qr_id}}{slash}{more}"
         request["pathParameters"] = {"qr_id": qr_id}
     request["queryStringParameters"] = dict(query or {})
     request["multiValueQueryStringParameters"] = {
@@ -110,6 +112,27 @@ def get_retrieve(
     return _call(handler, request, headers)
 
 
+def get_scan(
+    handler: Handler,
+    slug: str,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+) -> Reply:
+    """Send GET, or HEAD, of /s/{slug}, as the browser of a telephone does."""
+    request = event("redirect/scan" if method == "GET" else "redirect/head")
+    old = request["pathParameters"]["slug"]
+    request["pathParameters"]["slug"] = slug
+    request["path"] = request["path"].replace(old, slug)
+    context = request["requestContext"]
+    context["path"] = context["path"].replace(old, slug)
+    if query:
+        request["queryStringParameters"] = dict(query)
+        request["multiValueQueryStringParameters"] = {k: [v] for k, v in query.items()}
+    return _call(handler, request, headers)
+
+
 def get_health(handler: Handler) -> Reply:
     """Send GET /health."""
     return _call(handler, event("retrieve/health"), None)
@@ -126,8 +149,9 @@ def _call(
     found = {
         name.lower(): values[-1] for name, values in answer["multiValueHeaders"].items()
     }
-    body = json.loads(answer["body"]) if answer["body"] else {}
-    reply = Reply(answer["statusCode"], found, body)
+    is_page = found.get("content-type", "").startswith("text/html")
+    body = json.loads(answer["body"]) if answer["body"] and not is_page else {}
+    reply = Reply(answer["statusCode"], found, body, answer["body"] if is_page else "")
     signed = urlsplit(found.get("location", body.get("qr_code", "")))
     transcript.keep_out(*parse_qs(signed.query).get("X-Amz-Signature", []))
     return reply

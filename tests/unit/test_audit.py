@@ -99,27 +99,35 @@ def test_an_older_revision_in_the_cache_may_have_another_end():
             "was erased before its end",
         ),
         (
-            {"entries": {ID: replace(ENTRY, forget_at=NOW + 2 * HOUR)}},
+            {"entries": {f"qr:{ID}": replace(ENTRY, forget_at=NOW + 2 * HOUR)}},
             "beyond its bound",
         ),
         (
-            {"entries": {ID: replace(ENTRY, object_key="", forget_at=NOW + HOUR)}},
+            {
+                "entries": {
+                    f"qr:{ID}": replace(ENTRY, leads_to="", forget_at=NOW + HOUR)
+                }
+            },
             "beyond its bound",
         ),
         (
-            {"entries": {OTHER: replace(ENTRY, fresh_until=NOW + SOON)}},
+            {"entries": {f"qr:{OTHER}": replace(ENTRY, fresh_until=NOW + SOON)}},
             "which has no row",
         ),
         (
-            {"entries": {ID: replace(ENTRY, expires_at=NOW + HOUR / 2, forget_at=NOW)}},
+            {
+                "entries": {
+                    f"qr:{ID}": replace(ENTRY, expires_at=NOW + HOUR / 2, forget_at=NOW)
+                }
+            },
             "another end",
         ),
         (
-            {"entries": {ID: replace(ENTRY, revision=2)}},
+            {"entries": {f"qr:{ID}": replace(ENTRY, revision=2)}},
             "a revision of",
         ),
         (
-            {"entries": {ID: replace(ENTRY, fresh_until=NOW + HOUR)}},
+            {"entries": {f"qr:{ID}": replace(ENTRY, fresh_until=NOW + HOUR)}},
             "believed for too long",
         ),
     ],
@@ -169,7 +177,7 @@ def test_leftovers_of_cleanup_and_sweep():
     late = replace(STATE, now=NOW + HOUR, objects=STATE.objects | {"codes/other.png"})
     assert list(leftovers(late)) == [
         "codes/other.png has no row",
-        f"{ID} has expired and is not erased",
+        f"{ID} is due and is not erased",
     ]
 
 

@@ -15,6 +15,7 @@ from qr_service.telemetry import logger, metrics
 
 # Reserved at the end of the function's time, for the batch in progress.
 SPARE_SECONDS = 30
+ENDING = timedelta(days=14)  # before which an owner may want to prolong a printed code
 MOST_COUNTED = 100_000  # remaining expired codes; counting them takes time too
 _FIRST = (datetime.min.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
@@ -26,7 +27,7 @@ class Report:
     `erased`: their image and data were deleted. `failed`: their object could not be
     deleted. `purged`: their tombstone was too old and was deleted. `remaining`: they
     have expired and are left for the next run; the oldest of them expired
-    `backlog_seconds` ago.
+    `backlog_seconds` ago. `ending`: they are dynamic, and end within ENDING.
     """
 
     erased: int = 0
@@ -34,6 +35,7 @@ class Report:
     purged: int = 0
     remaining: int = 0
     backlog_seconds: int = 0
+    ending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Cleaner:
             purged = self.table.purge(age, self.batch)
             report.purged += purged
         report.remaining, report.backlog_seconds = self.table.backlog(MOST_COUNTED)
+        report.ending = self.table.ending(ENDING)
+        metrics.add_metric("DynamicCodesEnding", unit="Count", value=report.ending)
         metrics.add_metric(
             "CleanupBacklogSeconds", unit="Seconds", value=report.backlog_seconds
         )
@@ -71,7 +75,7 @@ class Cleaner:
     ) -> tuple[datetime, str] | None:
         """Erase one batch; return where the next one starts, None after the last."""
         with self.table.database.transaction() as cursor:
-            rows = self.table.lock_expired(cursor, after, self.batch)
+            rows = self.table.lock_due(cursor, after, self.batch)
             if not rows:
                 return None
             gone = self.bulk.delete(key for _, _, key in rows)
@@ -80,5 +84,5 @@ class Cleaner:
         report.erased += len(erased)
         report.failed += len(rows) - len(erased)
         metrics.add_metric("CodesErased", unit="Count", value=len(erased))
-        last_id, last_expires_at, _ = rows[-1]
-        return (last_expires_at, last_id) if len(rows) == self.batch else None
+        last_id, last_due, _ = rows[-1]
+        return (last_due, last_id) if len(rows) == self.batch else None

@@ -1,10 +1,10 @@
-"""A code and its lifetime: when it expires, where its image is, the format of its id.
+"""A code and its lifetime: when it expires, where its image is, where a scan leads.
 
 Pure: nothing here reads a clock or fetches data. Moments are aware datetimes in UTC.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from qr_service.errors import BadField
@@ -34,6 +34,22 @@ def check_qr_id(text: str) -> str:
     return qr_id
 
 
+# Crockford's base 32: no I, L, O and U. Five bits a character.
+SLUG_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+SLUG_LENGTH = 8
+_SLUG = re.compile(f"[{SLUG_ALPHABET}]{{{SLUG_LENGTH}}}")
+_MISREAD = str.maketrans("OIL", "011")
+
+
+def read_slug(text: str) -> str | None:
+    """Return the slug as it is stored, None if the text is no slug.
+
+    Somebody may type it from paper: lower case, O for 0, and I or L for 1 are read.
+    """
+    slug = text.upper().translate(_MISREAD)
+    return slug if text.isascii() and _SLUG.fullmatch(slug) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """The data that retrieving a code requires; the cache holds exactly this.
@@ -51,3 +67,31 @@ class Code:
     def is_expired(self, now: datetime) -> bool:
         """Return whether the code has expired for its clients."""
         return not self.object_key or is_expired(self.expires_at, now)
+
+    def ended(self) -> "Code":
+        """Return the code as its tombstone."""
+        return replace(self, object_key="", content_type="")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The data that a scan of a dynamic code requires; the cache holds exactly this.
+
+    `target` is empty if the code has ended. `counts` says whether scans are counted.
+    """
+
+    slug: str
+    expires_at: datetime
+    qr_id: str
+    target: str
+    expired_url: str | None
+    counts: bool
+    revision: int = 1
+
+    def is_expired(self, now: datetime) -> bool:
+        """Return whether a scan no longer leads to the target."""
+        return not self.target or is_expired(self.expires_at, now)
+
+    def ended(self) -> "Link":
+        """Return the link as it is after its end."""
+        return replace(self, target="", counts=False)

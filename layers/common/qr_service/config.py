@@ -5,12 +5,16 @@ be empty are marked. A missing or malformed variable raises an error that names 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeVar
 
 Choice = TypeVar("Choice", bound=str)
+
+# A host, and a base path at most. The template accepts https only.
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~-]+)*")
 
 
 class ConfigurationError(Exception):
@@ -37,6 +41,8 @@ class Settings:
     max_expiration_hours: int
     default_expiration_hours: int
     tombstone_days: int
+    grace_days: int
+    public_url: str
     url_ttl_seconds: int
     cors_allow_origin: str
 
@@ -62,6 +68,8 @@ class Settings:
                 environ, "DEFAULT_EXPIRATION_HOURS", 1, 8760
             ),
             tombstone_days=_number(environ, "TOMBSTONE_DAYS", 1, 3650),
+            grace_days=_number(environ, "GRACE_DAYS", 1, 3650),
+            public_url=_url(environ, "PUBLIC_URL"),
             url_ttl_seconds=_number(environ, "URL_TTL_SECONDS", 1, 900),
             cors_allow_origin=_text(environ, "CORS_ALLOW_ORIGIN"),
         )
@@ -104,6 +112,13 @@ def _number(environ: Mapping[str, str], name: str, least: int, most: int) -> int
     if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
         raise ConfigurationError(f"{name} is {value!r}, not a number {least}..{most}")
     return int(value)
+
+
+def _url(environ: Mapping[str, str], name: str) -> str:
+    value = _text(environ, name, empty=True)
+    if value and not _URL.fullmatch(value):
+        raise ConfigurationError(f"{name} is {value!r}, not https://host or .../path")
+    return value
 
 
 def _choice(

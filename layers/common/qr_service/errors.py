@@ -12,6 +12,7 @@
     |   +-- Unscannable             unscannable
     |   +-- IdempotencyMismatch     idempotency_mismatch
     |   +-- NotDynamic              not_dynamic
+    |   +-- DynamicUnavailable      dynamic_unavailable
     +-- PreconditionRequired    428 precondition_required
     +-- Unavailable             503 unavailable
         +-- DatabaseUnavailable
@@ -181,13 +182,26 @@ class IdempotencyMismatch(Unprocessable):
 
 
 class NotDynamic(Unprocessable):
-    """A change of a target, of a code whose image holds the text itself."""
+    """A request about target or scans of a code whose image holds the text itself."""
 
     code = "not_dynamic"
 
-    def __init__(self, field: str) -> None:
-        detail = f"{field} of this code cannot change: the image holds the text itself."
+    def __init__(self, field: str, what: str = "cannot change") -> None:
+        detail = f"{field} of this code {what}: the image holds the text itself."
         super().__init__(detail, field=field)
+
+
+class DynamicUnavailable(Unprocessable):
+    """A dynamic code, of a service without an address that may be printed."""
+
+    code = "dynamic_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This service creates no dynamic codes: its operator has set no PublicUrl, "
+            "the address that would be printed.",
+            field="dynamic",
+        )
 
 
 class Unavailable(QRError):

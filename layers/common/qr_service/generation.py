@@ -6,12 +6,14 @@ row. That object is deleted if the row is known to be missing. If this is unknow
 sweep deletes the object later.
 """
 
+import secrets
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from qr_service.codes import Code, is_expired
+from qr_service.codes import SLUG_ALPHABET, SLUG_LENGTH, Code, Link, is_expired
+from qr_service.config import Settings
 from qr_service.edge.request import GenerateRequest
 from qr_service.engine.images import Image, render
 from qr_service.engine.logo import place
@@ -20,6 +22,7 @@ from qr_service.engine.style import Style
 from qr_service.engine.symbol import Symbol, encode
 from qr_service.errors import (
     DatabaseUnavailable,
+    DynamicUnavailable,
     IdempotencyMismatch,
     StorageUnavailable,
     Unscannable,
@@ -27,8 +30,17 @@ from qr_service.errors import (
 )
 from qr_service.stores.cache import Cache
 from qr_service.stores.storage import Storage
-from qr_service.stores.table import CodeTable, EarlierAnswer, Record
+from qr_service.stores.table import (
+    CodeTable,
+    Dynamic,
+    EarlierAnswer,
+    Inserted,
+    Record,
+)
 from qr_service.telemetry import logger, metrics
+
+# Tries to find a slug that no code has: a second one is rare, see docs/security.md.
+SLUG_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,11 @@ class Answer:
     replayed: bool = False
 
 
+def random_slug() -> str:
+    """Return a slug: 40 random bits."""
+    return "".join(secrets.choice(SLUG_ALPHABET) for _ in range(SLUG_LENGTH))
+
+
 @dataclass(frozen=True, slots=True)
 class CodeGenerator:
     """The generator of codes."""
@@ -46,30 +63,66 @@ class CodeGenerator:
     table: CodeTable
     storage: Storage
     cache: Cache
+    settings: Settings
 
     def generate(
         self, request: GenerateRequest, owner: str, idempotency_key: str | None
     ) -> Answer:
         """Create and store a code, or replay the answer stored with the key.
 
-        Raises DataTooLong, Unscannable, IdempotencyMismatch, BadField (too wide),
-        StorageUnavailable and DatabaseUnavailable.
+        Raises DataTooLong, Unscannable, IdempotencyMismatch, DynamicUnavailable,
+        BadField (too wide), StorageUnavailable and DatabaseUnavailable.
         """
         earlier = idempotency_key and self.table.find_answer(owner, idempotency_key)
         if earlier:
             if not is_expired(earlier.expires_at, datetime.now(UTC)):
                 return _replay(earlier, request)
             self.table.free_key(earlier.qr_id)
-        proof = prove(request)
-        record = _record(request, proof, owner, idempotency_key)
-        if not self._store(record, proof.image):
-            return self._replay_winner(record, request)
-        self.cache.put(record.code, record.created_at)
+        for _ in range(SLUG_TRIES):
+            record, image = self._make(request, owner, idempotency_key)
+            match self._store(record, image):
+                case Inserted.STORED:
+                    break
+                case Inserted.KEY_TAKEN:
+                    return self._replay_winner(record, request)
+        else:
+            raise DatabaseUnavailable(maybe_executed=False)
+        self.cache.codes.put(record.code, record.created_at)
+        if record.dynamic:
+            self.cache.links.put(record.dynamic.link, record.created_at)
         metrics.add_metric("CodesGenerated", unit="Count", value=1)
         return Answer(record.answer)
 
-    def _store(self, record: Record, image: Image) -> bool:
-        """Store object, then row; return False if a concurrent request used the key."""
+    def _make(
+        self, request: GenerateRequest, owner: str, idempotency_key: str | None
+    ) -> tuple[Record, Image]:
+        """Return a new code with an id, and if it is dynamic a slug, of its own."""
+        if not request.dynamic:
+            proof = prove(request)
+            return _record(request, proof, owner, idempotency_key), proof.image
+        slug = random_slug()
+        printed = short_url(self.settings, slug)
+        proof = prove(request, printed)
+        record = _record(request, proof, owner, idempotency_key)
+        code = record.code
+        link = Link(
+            slug,
+            code.expires_at,
+            code.qr_id,
+            request.data,
+            request.expired_url,
+            request.count,
+        )
+        kept_until = code.expires_at + timedelta(days=self.settings.grace_days)
+        record = replace(
+            record,
+            dynamic=Dynamic(link, printed, kept_until),
+            answer={**record.answer, "short_url": printed},
+        )
+        return record, proof.image
+
+    def _store(self, record: Record, image: Image) -> Inserted:
+        """Store object, then row; delete the object if the row is not inserted."""
         key = record.code.object_key
         try:
             self.storage.put(key, image.body, image.content_type)
@@ -81,7 +134,7 @@ class CodeGenerator:
         except Exception:  # before the INSERT, or the database refused it
             self._discard(key)
             raise
-        if not stored:
+        if stored is not Inserted.STORED:
             self._discard(key)
         return stored
 
@@ -121,17 +174,27 @@ class Proof:
         return properties
 
 
-def prove(request: GenerateRequest) -> Proof:
+def short_url(settings: Settings, slug: str) -> str:
+    """Return what the image of a dynamic code holds; raises DynamicUnavailable."""
+    if not settings.public_url:
+        raise DynamicUnavailable
+    return f"{settings.public_url}/s/{slug}"
+
+
+def prove(request: GenerateRequest, printed: str | None = None) -> Proof:
     """Create the image of a request and check that it scans, without storing it.
+
+    It holds the data, or instead of it what is to be `printed`.
 
     Raises DataTooLong, Unscannable and BadField (too wide).
     """
+    text = printed or request.data
     style = request.style
     try:
         check_contrast(style)
         if style.logo:
             symbol, size = place(
-                request.data,
+                text,
                 request.error_correction,
                 style.logo_size,
                 boost=request.boost_error_correction,
@@ -140,14 +203,14 @@ def prove(request: GenerateRequest) -> Proof:
             style = replace(style, logo_size=size)
         else:
             symbol = encode(
-                request.data,
+                text,
                 request.error_correction,
                 boost=request.boost_error_correction,
                 eci=request.eci,
             )
         image = render(symbol, style)
         blame = "logo" if style.logo else "module_size"
-        margin = verify(image, request.data, blame, announced=symbol.announced)
+        margin = verify(image, text, blame, announced=symbol.announced)
     except Unscannable:
         metrics.add_metric("Unscannable", unit="Count", value=1)
         raise
@@ -164,9 +227,13 @@ def warm_up() -> None:
     verify(render(encode(text)), text)
 
 
-def preview(request: GenerateRequest) -> dict[str, Any]:
-    """Return what `generate` would report about the image, and the spare bits."""
-    proof = prove(request)
+def preview(request: GenerateRequest, settings: Settings) -> dict[str, Any]:
+    """Return what `generate` would report about the image, and the spare bits.
+
+    The short URL of a dynamic code has another slug then, of the same length.
+    """
+    printed = short_url(settings, random_slug()) if request.dynamic else None
+    proof = prove(request, printed)
     return {**proof.as_dict(), "scans": True, "spare_bits": proof.symbol.spare_bits}
 
 

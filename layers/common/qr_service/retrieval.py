@@ -8,15 +8,12 @@ away, until their end.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from qr_service.codes import Code, check_qr_id
-from qr_service.errors import DatabaseUnavailable, Expired, NotFound
+from qr_service.codes import check_qr_id
+from qr_service.errors import Expired, NotFound
+from qr_service.lookup import look_up
 from qr_service.stores.cache import Cache
 from qr_service.stores.presigned import PresignedUrls
 from qr_service.stores.table import CodeTable
-from qr_service.telemetry import metrics
-
-# Seconds that a look-up may take if there is a cached code to fall back on.
-REFRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,9 @@ class Retriever:
 
         Raises BadRequest, NotFound, Expired and DatabaseUnavailable.
         """
-        code = self._find(check_qr_id(qr_id))
+        code = look_up(check_qr_id(qr_id), self.cache.codes, self.table.find)
+        if code is None:
+            raise NotFound("There is no code with this id.", field="qr_id")
         now = datetime.now(UTC)
         if code.is_expired(now):
             raise Expired(code.expires_at)
@@ -59,24 +58,3 @@ class Retriever:
             "database": "ok",
             "cache": "ok" if self.cache.ping() else "unavailable",
         }
-
-    def _find(self, qr_id: str) -> Code:
-        now = datetime.now(UTC)
-        cached = self.cache.get(qr_id)
-        metrics.add_metric("CacheHits", unit="Count", value=int(cached is not None))
-        if cached is None:
-            code = self.table.find(qr_id)
-        else:
-            known, fresh_until = cached
-            if now < fresh_until or not self.cache.claim(qr_id, now):
-                return known
-            try:
-                code = self.table.find(qr_id, REFRESH_SECONDS)
-            except DatabaseUnavailable:
-                return known
-            if code is None:  # the database was restored to an earlier moment
-                self.cache.forget(known)
-        if code is None:
-            raise NotFound("There is no code with this id.", field="qr_id")
-        self.cache.put(code, now)
-        return code

@@ -301,16 +301,16 @@ def test_a_quota_that_cannot_be_reserved_from(aws):
     error, note = texts(new())
     assert (
         "GenerateReservedConcurrency=0 RetrieveReservedConcurrency=0"
-        " ManageReservedConcurrency=0" in error
+        " RedirectReservedConcurrency=0 ManageReservedConcurrency=0" in error
     )
     assert note.startswith("note: the account has only 10 executions")
-    names = ("Generate", "Retrieve", "Manage")
+    names = ("Generate", "Retrieve", "Redirect", "Manage")
     plan = new(**{f"{name}ReservedConcurrency": "0" for name in names})
     assert only(plan) == note
 
 
 def test_what_the_stack_itself_has_reserved_is_not_missing(aws):
-    """The stage dev reserves 55, 80 and 15; 100 have to remain."""
+    """The stage dev reserves 50, 45, 45 and 10; 100 have to remain."""
     aws["GetAccountSettings"]["AccountLimit"] |= {"UnreservedConcurrentExecutions": 130}
     assert texts(existing(aws)) == []
     aws["DescribeStackResource"] = ("ValidationError", "Resource does not exist")

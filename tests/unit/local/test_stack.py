@@ -42,7 +42,8 @@ def test_functions_and_events_are_found_by_their_short_names():
 
 def test_an_unknown_function_or_event_is_refused_with_the_known_ones():
     with pytest.raises(
-        LocalError, match="cleanup, generate, manage, migrate, pages, retrieve"
+        LocalError,
+        match="cleanup, generate, manage, migrate, pages, redirect, retrieve",
     ):
         find_function("generat")
     with pytest.raises(LocalError, match="url"):

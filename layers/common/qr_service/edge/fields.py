@@ -15,6 +15,15 @@ from qr_service.errors import BadField, BadRequest, shown
 
 COLOUR = "#[0-9A-Fa-f]{6}"
 _COLOUR = re.compile(COLOUR)
+MOST_TARGET = 2048  # characters
+# RFC 3986, without a user name; a host is a name of letters and digits, or an address.
+TARGET = (
+    r"[Hh][Tt][Tt][Pp][Ss]?://"
+    r"(?P<host>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])"
+    r"(?::[0-9]{1,5})?"
+    r"(?:[/?#](?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)?"
+)
+_TARGET = re.compile(TARGET)
 
 Allowed = str | list[str]
 
@@ -67,7 +76,7 @@ class Field:
         value = fields[self.name]
         if value is None and self.nullable:
             return None
-        if self.needs and self.needs not in fields:
+        if self.needs and self.needs not in fields and value != self.default:
             raise BadField(name, value, f"given together with {self.needs}")
         return self.check(name, value)
 
@@ -96,6 +105,31 @@ class Text(Field):
             raise BadField(
                 name, "an unpaired surrogate", "text that UTF-8 can encode"
             ) from None
+        return value
+
+
+class Target(Field):
+    """Where a scan is sent: an http or https URI, not one of this service itself.
+
+    In ASCII as RFC 3986 writes it, without a user name that could pose as a host.
+    """
+
+    most = MOST_TARGET
+    allowed = f"an http or https URI of at most {MOST_TARGET:,} ASCII characters"
+
+    def __init__(self, name: str, about: str, *, own_host: str, **common: Any) -> None:
+        super().__init__(name, about, **common)
+        self.own_host = own_host
+
+    def check(self, name: str, value: Any) -> str:
+        """Return the URI."""
+        if not isinstance(value, str):
+            raise _wrong_type(name, value, "a string")
+        match = _TARGET.fullmatch(value) if len(value) <= self.most else None
+        if not match:
+            raise BadField(name, value, self.allowed)
+        if self.own_host and match["host"].lower().rstrip(".") == self.own_host:
+            raise BadField(name, value, "a URI of another host than this service")
         return value
 
 

@@ -24,30 +24,10 @@ from qr_service.errors import BadField, BadRequest, NotFound, QRError, shown
 from qr_service.telemetry import describe, frames, logger, metrics
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+Report = Callable[[APIGatewayRestResolver, QRError], Response[str]]
 
 _WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 EXPOSED_HEADERS = "ETag, Location, Retry-After, Idempotency-Replayed"
-
-
-def resolver() -> APIGatewayRestResolver:
-    """Return a resolver that answers every error with a problem document."""
-    app = APIGatewayRestResolver(serializer=_dump)
-
-    @app.exception_handler(QRError)  # type: ignore[untyped-decorator]
-    def known(error: QRError) -> Response[str]:
-        logger.append_keys(**describe(error))
-        return problem(app, error)
-
-    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
-    def unexpected(error: Exception) -> Response[str]:
-        logger.error("unexpected error", **describe(error), trace=frames(error))
-        return problem(app, QRError("An unexpected error; it has been logged."))
-
-    @app.not_found
-    def no_route(_: Exception) -> Response[str]:
-        return problem(app, NotFound("There is no such route."))
-
-    return app
 
 
 def problem(app: APIGatewayRestResolver, error: QRError) -> Response[str]:
@@ -65,6 +45,27 @@ def problem(app: APIGatewayRestResolver, error: QRError) -> Response[str]:
     return respond(
         status, document, error.headers, content_type="application/problem+json"
     )
+
+
+def resolver(report: Report = problem) -> APIGatewayRestResolver:
+    """Return a resolver that answers every error with a report of it."""
+    app = APIGatewayRestResolver(serializer=_dump)
+
+    @app.exception_handler(QRError)  # type: ignore[untyped-decorator]
+    def known(error: QRError) -> Response[str]:
+        logger.append_keys(**describe(error))
+        return report(app, error)
+
+    @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+    def unexpected(error: Exception) -> Response[str]:
+        logger.error("unexpected error", **describe(error), trace=frames(error))
+        return report(app, QRError("An unexpected error; it has been logged."))
+
+    @app.not_found
+    def no_route(_: Exception) -> Response[str]:
+        return report(app, NotFound("There is no such route."))
+
+    return app
 
 
 def respond(
@@ -141,6 +142,14 @@ def prefers_image(accept: str) -> bool:
         return image > weights["application/json"]
     wildcard = max(weights.get("application/*", 0), weights.get("*/*", 0))
     return image > 0 and image >= wildcard
+
+
+def prefers_json(accept: str) -> bool:
+    """Return whether an Accept header names JSON, and prefers it to HTML."""
+    weights = dict(_weights(accept))
+    names = ("application/json", "application/problem+json")
+    json_ = max(weights.get(name, 0) for name in names)
+    return json_ > weights.get("text/html", 0)
 
 
 def _weights(accept: str) -> Iterator[tuple[str, float]]:

@@ -2,19 +2,26 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from qr_service.codes import check_qr_id
 from qr_service.config import Settings
-from qr_service.edge.fields import Field, Text, read_all
-from qr_service.edge.request import expiration_field, label_field, load
+from qr_service.edge.fields import Field, read_all
+from qr_service.edge.request import (
+    expiration_field,
+    label_field,
+    load,
+    own_host_of,
+    target_field,
+)
 from qr_service.errors import BadField, BadRequest
 
 MOST_LISTED, LISTED = 100, 50  # codes on a page
 QUERY = ("cursor", "limit", "expires_before")
+DAYS = ("from", "to")
 _FIRST = (datetime.max.replace(tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
 _LAST = datetime.max.replace(tzinfo=UTC)
 _OF_DYNAMIC = ("data", "expired_url")
@@ -33,12 +40,18 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What a PATCH changes; `of_dynamic` are those fields that static codes lack."""
+    """What a PATCH changes: the values of those fields that `names` has."""
 
-    expiration_hours: float | None
-    sets_label: bool
-    label: str | None
-    of_dynamic: Sequence[str]
+    names: Collection[str]
+    expiration_hours: float | None = None
+    label: str | None = None
+    data: str | None = None
+    expired_url: str | None = None
+
+    @property
+    def of_dynamic(self) -> list[str]:
+        """The names of fields that static codes lack."""
+        return [name for name in _OF_DYNAMIC if name in self.names]
 
 
 def parse_query(given: Mapping[str, str]) -> ListQuery:
@@ -50,6 +63,20 @@ def parse_query(given: Mapping[str, str]) -> ListQuery:
     )
 
 
+def parse_days(given: Mapping[str, str]) -> tuple[date, date]:
+    """Return the first and the last day of GET /codes/{qr_id}/scans.
+
+    Without them, all days. Raises BadRequest.
+    """
+    first, last = (
+        _day(name, given[name]) if name in given else default
+        for name, default in zip(DAYS, (date.min, date.max), strict=True)
+    )
+    if first > last:
+        raise BadField("to", f"{last}", f"{first}, which is `from`, or later")
+    return first, last
+
+
 def cursor_of(created_at: datetime, qr_id: str) -> str:
     """Return the cursor of the page after a code."""
     text = f"{created_at.astimezone(UTC).isoformat()} {qr_id}"
@@ -59,32 +86,26 @@ def cursor_of(created_at: datetime, qr_id: str) -> str:
 def parse_patch(body: bytes, settings: Settings) -> Patch:
     """Return the checked body of a PATCH; raises BodyTooLarge or BadRequest."""
     fields = load(body)
-    values = read_all(patch_fields(settings.max_expiration_hours), fields)
-    return Patch(
-        expiration_hours=values["expiration_hours"],
-        sets_label="label" in fields,
-        label=values["label"],
-        of_dynamic=[name for name in _OF_DYNAMIC if name in fields],
-    )
+    declared = patch_fields(settings.max_expiration_hours, own_host_of(settings))
+    return Patch(fields.keys(), **read_all(declared, fields))
 
 
 @lru_cache(8)
-def patch_fields(most_hours: float) -> tuple[Field, ...]:
+def patch_fields(most_hours: float, own_host: str = "") -> tuple[Field, ...]:
     """Return the fields of PATCH /codes/{qr_id}; of what is absent nothing changes."""
     return (
         label_field(nullable=True),
         expiration_field(
             most_hours,
-            about="How long the code lives from now on, longer or shorter than before.",
+            about="How long the code lives from now on, longer or shorter than before. "
+            "It brings a dynamic code back that has ended by itself.",
         ),
-        Text(
-            name="data",
-            example="https://example.com/menu",
-            about="Of a dynamic code: where a scan is sent.",
+        target_field(
+            "data", own_host, about="Of a dynamic code: where a scan is sent."
         ),
-        Text(
-            name="expired_url",
-            example="https://example.com/over",
+        target_field(
+            "expired_url",
+            own_host,
             nullable=True,
             about="Of a dynamic code: where a scan is sent after the end; null removes "
             "it.",
@@ -136,6 +157,13 @@ def _moment(text: str) -> datetime:
         raise BadField(
             "expires_before", text, "a moment such as 2030-01-31T12:00:00Z"
         ) from None
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise BadField(name, text, "a day (UTC) such as 2030-01-31") from None
 
 
 def _limit(text: str) -> int:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 from typing import Any
+from urllib.parse import urlsplit
 
 from qr_service.config import Settings
 from qr_service.edge.fields import (
@@ -21,13 +22,14 @@ from qr_service.edge.fields import (
     Logo,
     Number,
     Object,
+    Target,
     Text,
     read_all,
 )
 from qr_service.engine.logo import LEAST_SIZE, MOST_SIZE
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
 from qr_service.engine.symbol import ECIS, LEVELS, Eci, Level
-from qr_service.errors import BadRequest, BodyTooLarge, shown
+from qr_service.errors import BadField, BadRequest, BodyTooLarge, shown
 
 MAX_BODY = 128 * 1024  # bytes
 LEAST_HOURS = 0.02  # 72 seconds
@@ -40,12 +42,16 @@ LOGO = (
 )
 
 _STYLE = [field.name for field in dataclasses.fields(Style)]
+_OF_DYNAMIC = {"expired_url": None, "count": True}  # with their defaults
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A request within all limits; different bodies have different digests."""
+    """A request within all limits; different bodies have different digests.
+
+    `data` of a dynamic code is where a scan is sent.
+    """
 
     data: str
     expiration_hours: float
@@ -55,21 +61,40 @@ class GenerateRequest:
     style: Style
     digest: bytes
     label: str | None = None
+    dynamic: bool = False
+    expired_url: str | None = None
+    count: bool = True
 
 
 def parse(body: bytes, settings: Settings) -> GenerateRequest:
     """Return the checked request; raises BodyTooLarge or BadRequest."""
     fields = load(body)
+    own_host = own_host_of(settings)
     declared = generate_fields(
-        settings.default_expiration_hours, settings.max_expiration_hours
+        settings.default_expiration_hours, settings.max_expiration_hours, own_host
     )
     values = read_all(declared, fields)
+    if values["dynamic"]:
+        if "expiration_hours" not in fields:
+            raise BadRequest(
+                "missing_field",
+                "expiration_hours is required with dynamic.",
+                field="expiration_hours",
+                allowed=expiration_field(settings.max_expiration_hours, "").allowed,
+            )
+        target_field("data", own_host, "").check("data", values["data"])
+    else:
+        for name, default in _OF_DYNAMIC.items():
+            if values[name] != default:
+                raise BadField(name, values[name], "given together with dynamic: true")
     style = Style(**{name: values.pop(name) for name in _STYLE})
     return GenerateRequest(**values, style=style, digest=_digest(fields))
 
 
 @lru_cache(8)
-def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...]:
+def generate_fields(
+    default_hours: float, most_hours: float, own_host: str = ""
+) -> tuple[Field, ...]:
     """Return the fields of `POST /generate`, in the order in which they are checked."""
     return (
         Text(
@@ -78,15 +103,38 @@ def generate_fields(default_hours: float, most_hours: float) -> tuple[Field, ...
             required=True,
             about="The text to encode: up to what a version 40 code holds at the "
             "level, 2,953 bytes of UTF-8 at `L`, 2,331 at `M`, 1,663 at `Q`, 1,273 at "
-            "`H`, more for digits and upper-case text; no U+0000.",
+            "`H`, more for digits and upper-case text; no U+0000. Of a dynamic "
+            "code: where a scan is sent, a URI as `expired_url`.",
         ),
         expiration_field(
             most_hours,
             default=default_hours,
             about="How long the code lives; the least is 72 seconds. The default and "
-            "the maximum, usually 8760, are parameters of the stack.",
+            "the maximum, usually 8760, are parameters of the stack. Required with "
+            "`dynamic`.",
         ),
         label_field(),
+        Boolean(
+            name="dynamic",
+            example=True,
+            default=False,
+            about="True: the image holds a short URL of this service, so that its "
+            "target can be changed, and ended, after it was printed.",
+        ),
+        target_field(
+            "expired_url",
+            own_host,
+            needs="dynamic",
+            about="Where a scan is sent after the end; a page says that it is over if "
+            "there is none.",
+        ),
+        Boolean(
+            name="count",
+            example=False,
+            default=True,
+            needs="dynamic",
+            about="Whether scans are counted.",
+        ),
         Choice(
             name="error_correction",
             example="H",
@@ -211,6 +259,22 @@ def expiration_field(most_hours: float, about: str, **common: Any) -> Number:
         about=about,
         **common,
     )
+
+
+def target_field(name: str, own_host: str, about: str, **common: Any) -> Target:
+    """Return a field that says where a scan is sent."""
+    return Target(
+        name=name,
+        example=f"https://example.com/{name}",
+        own_host=own_host,
+        about=about,
+        **common,
+    )
+
+
+def own_host_of(settings: Settings) -> str:
+    """Return the host of the service's short URLs, "" without one."""
+    return urlsplit(settings.public_url).hostname or ""
 
 
 def label_field(**common: Any) -> Text:

@@ -1,4 +1,4 @@
-"""The cache in front of PostgreSQL: where a code is and when it expires, never a URL.
+"""The cache in front of PostgreSQL: where an image is, where a scan leads, until when.
 
 It may become unavailable at any time. Each command is sent once, with a short timeout.
 After a failure the cache is skipped for a few seconds, and then found again by its
@@ -11,19 +11,22 @@ minute at most, as long as the database answers. An entry is replaced only by on
 the same or a later revision: a slow reader cannot bring back what a change replaced.
 """
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Generic, Literal, TypeVar
+from uuid import uuid4
 
 import redis
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
-from qr_service.codes import Code
+from qr_service.codes import Code, Link
 from qr_service.config import Settings
 from qr_service.stores.sigv4 import iam_token
 from qr_service.telemetry import describe, logger, metrics
@@ -37,6 +40,9 @@ SKIP_SECONDS = 5.0
 EXPIRED_SECONDS = 300
 FRESH_SECONDS = 55
 CLAIM_SECONDS = 5
+# How long the scans of a day are kept, from its beginning; the cleanup flushes them.
+_DAY = 86_400
+COUNTED_SECONDS = 3 * _DAY
 
 # Write an entry, unless the one that is there has a later revision. Scripts run with no
 # other command in between; these need Redis 7.0 or Valkey. ARGV: value, revision, when
@@ -63,63 +69,176 @@ redis.call('SET', KEYS[1], cjson.encode(entry), 'KEEPTTL')
 return 1
 """
 
+# Count one scan. ARGV: the field, a new generation in case there is no counter yet,
+# when to forget the counter.
+COUNT = """
+if redis.call('HSETNX', KEYS[1], 'generation', ARGV[2]) == 1 then
+  redis.call('EXPIREAT', KEYS[1], ARGV[3])
+end
+return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+"""
+# Return a part of a counter together with its generation: between two commands it could
+# vanish and begin again. ARGV: the position of HSCAN, about how many fields.
+COUNTED = """
+local generation = redis.call('HGET', KEYS[1], 'generation')
+return {generation, redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])}
+"""
+
 # The cluster client's own exceptions are not subclasses of RedisError.
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
 Result = TypeVar("Result")
+Entry = TypeVar("Entry", Code, Link)
 
 
-class Cache:
-    """Codes by id, in Valkey or Redis."""
+Scanner = Literal["people", "bots"]
+SCANNERS: tuple[Scanner, ...] = ("people", "bots")
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._client: Any = None
-        self._failed_at = 0.0
 
-    def get(self, qr_id: str) -> tuple[Code, datetime] | None:
-        """Return the code or its tombstone, and the moment until which it is fresh.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counts of people and of bots by the id of the code, and their generation.
+
+    A generation is the life of a counter: it counts from 0, and never backwards.
+    """
+
+    generation: str
+    counts: dict[str, tuple[int, int]]
+
+
+Ask = Callable[[Callable[[Any], Any]], Any]
+
+
+class Entries(Generic[Entry]):
+    """The entries of one kind, each by its name: the first field of its class.
+
+    `ask` sends a command, and returns None if the cache is unavailable.
+    """
+
+    def __init__(self, prefix: str, kind: type[Entry], ask: Ask) -> None:
+        self._prefix = prefix
+        self._kind: type[Entry] = kind
+        self._ask = ask
+        self._name, _, *self._fields = (each.name for each in dataclasses.fields(kind))
+
+    def get(self, name: str) -> tuple[Entry, datetime] | None:
+        """Return the entry, or its tombstone, and the moment until which it is fresh.
 
         None if not cached, or if the cache is unavailable.
         """
-        text = self._ask(lambda client: client.get(f"qr:{qr_id}"))
-        return None if text is None else _decoded(qr_id, text)
+        text = self._ask(lambda client: client.get(f"{self._prefix}:{name}"))
+        return None if text is None else self._decoded(name, text)
 
-    def put(self, code: Code, read_at: datetime) -> None:
-        """Cache a code until it expires; an expired one for EXPIRED_SECONDS.
+    def put(self, entry: Entry, read_at: datetime) -> None:
+        """Cache an entry until it expires; an expired one for EXPIRED_SECONDS.
 
-        `read_at` is a moment at which the code was so, just before its row was read.
+        `read_at` is a moment at which it was so, just before its row was read.
         """
         seconds = int(read_at.timestamp())
-        expires_at = int(code.expires_at.timestamp())
-        expired = code.is_expired(read_at)
-        value = {
-            "expires_at": expires_at,
-            "object_key": "" if expired else code.object_key,
-            "content_type": "" if expired else code.content_type,
-            "revision": code.revision,
-            "fresh_until": seconds + FRESH_SECONDS,
-        }
+        expires_at = int(entry.expires_at.timestamp())
+        expired = entry.is_expired(read_at)
+        kept = entry.ended() if expired else entry
+        value = {field: getattr(kept, field) for field in self._fields}
+        value |= {"expires_at": expires_at, "fresh_until": seconds + FRESH_SECONDS}
         forget_at = seconds + EXPIRED_SECONDS if expired else expires_at
-        self._run(PUT, code.qr_id, json.dumps(value), code.revision, forget_at)
+        self._run(PUT, entry, json.dumps(value), entry.revision, forget_at)
 
-    def forget(self, code: Code) -> None:
-        """Remove the entry of a code, unless it has a later revision."""
-        self._run(PUT, code.qr_id, "", code.revision, 1)  # forgotten in 1970
+    def forget(self, entry: Entry) -> None:
+        """Remove an entry, unless there is a later revision."""
+        self._run(PUT, entry, "", entry.revision, 1)  # forgotten in 1970
 
-    def claim(self, qr_id: str, now: datetime) -> bool:
+    def claim(self, entry: Entry, now: datetime) -> bool:
         """Return whether the caller is the one who refreshes an entry.
 
         Until CLAIM_SECONDS later it is nobody else. True if there is no entry, or if
         the cache is unavailable.
         """
         seconds = int(now.timestamp())
-        return self._run(CLAIM, qr_id, seconds, seconds + CLAIM_SECONDS) != 0
+        claimed = self._run(CLAIM, entry, seconds, seconds + CLAIM_SECONDS)
+        return bool(claimed != 0)
 
-    def _run(self, script: str, qr_id: str, *arguments: str | int) -> int | None:
-        return self._ask(
-            lambda client: client.eval(script, 1, f"qr:{qr_id}", *arguments)
+    def _run(self, script: str, entry: Entry, *arguments: str | int) -> Any:
+        key = f"{self._prefix}:{getattr(entry, self._name)}"
+        return self._ask(lambda client: client.eval(script, 1, key, *arguments))
+
+    def _decoded(self, name: str, text: bytes) -> tuple[Entry, datetime] | None:
+        """Return what is cached; None if damaged, or in another release's format."""
+        try:
+            value = json.loads(text)
+            expires_at = datetime.fromtimestamp(value["expires_at"], UTC)
+            fields = [value[field] for field in self._fields]
+            fresh_until = datetime.fromtimestamp(value["fresh_until"], UTC)
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("cached value not understood", **describe(error))
+            return None
+        return self._kind(name, expires_at, *fields), fresh_until
+
+
+class Counters:
+    """The scans of each UTC day, one hash with two fields for each code."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def count(self, qr_id: str, scanner: Scanner, now: datetime) -> None:
+        """Count a scan, unless the cache is unavailable."""
+        midnight = int(now.timestamp()) // _DAY * _DAY
+        arguments = (_field(qr_id, scanner), str(uuid4()), midnight + COUNTED_SECONDS)
+        self._ask(lambda client: client.eval(COUNT, 1, _counter(now), *arguments))
+
+    def of_code(self, qr_id: str, day: date) -> Counted | None:
+        """Return what is counted of a code on a day; None if nothing is known."""
+        fields = ["generation", *(_field(qr_id, each) for each in SCANNERS)]
+        values = self._ask(lambda client: client.hmget(_counter(day), fields))
+        if values is None or values[0] is None:
+            return None
+        generation, *counts = values
+        people, bots = (int(count or 0) for count in counts)
+        return Counted(generation.decode(), {qr_id: (people, bots)})
+
+    def page(self, day: date, position: int, size: int) -> tuple[Counted, int] | None:
+        """Return what is counted of about `size` codes on a day, and the next position.
+
+        That is 0 after the last page. A code may be on several pages, with a count that
+        another one lacks. None if nothing is counted, or the cache is unavailable.
+        """
+        arguments = (str(position), str(2 * size))
+        answer = self._ask(
+            lambda client: client.eval(COUNTED, 1, _counter(day), *arguments)
         )
+        if answer is None or answer[0] is None:
+            return None
+        generation, (following, found) = answer
+        counts: dict[str, tuple[int, int]] = {}
+        for name, value in zip(found[::2], found[1::2], strict=True):
+            qr_id, _, scanner = name.decode().partition(":")
+            if scanner:
+                people, bots = counts.get(qr_id, (0, 0))
+                if scanner == "people":
+                    counts[qr_id] = int(value), bots
+                else:
+                    counts[qr_id] = people, int(value)
+        return Counted(generation.decode(), counts), int(following)
+
+
+def _counter(day: date) -> str:
+    return f"scans:{day:%Y-%m-%d}"
+
+
+def _field(qr_id: str, scanner: Scanner) -> str:
+    return f"{qr_id}:{scanner}"
+
+
+class Cache:
+    """Codes by id, links by slug and scans by day, in Valkey or Redis."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Any = None
+        self._failed_at = 0.0
+        self.codes = Entries("qr", Code, self._ask)
+        self.links = Entries("slug", Link, self._ask)
+        self.scans = Counters(self._ask)
 
     def ping(self) -> bool:
         """Return whether the cache answers."""
@@ -152,23 +271,6 @@ class Cache:
                 client.close()
 
 
-def _decoded(qr_id: str, text: bytes) -> tuple[Code, datetime] | None:
-    """Return what is cached; None if it is damaged or in another release's format."""
-    try:
-        value = json.loads(text)
-        code = Code(
-            qr_id,
-            datetime.fromtimestamp(value["expires_at"], UTC),
-            value["object_key"],
-            value["content_type"],
-            value["revision"],
-        )
-        return (code, datetime.fromtimestamp(value["fresh_until"], UTC))
-    except (ValueError, KeyError, TypeError) as error:
-        logger.warning("cached value not understood", **describe(error))
-        return None
-
-
 class _IamToken(CredentialProvider):
     """The user name, and a new token for each connection."""
 
@@ -195,7 +297,7 @@ class _Cluster(redis.RedisCluster):
     def command(self, **_options: Any) -> dict[str, Any]:
         """Return where the commands have their key."""
         keyed = {"first_key_pos": 1, "last_key_pos": 1, "step_count": 1}
-        return {name: {"name": name, "flags": [], **keyed} for name in ("get", "set")}
+        return {name: {"name": name, "flags": [], **keyed} for name in ("get", "hmget")}
 
     def on_connect(self, connection: Any) -> None:
         """Log in on a new connection to a node."""

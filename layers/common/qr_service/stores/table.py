@@ -4,11 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
-from qr_service.codes import Code
-from qr_service.errors import DatabaseUnavailable
+from qr_service.codes import Code, Link
+from qr_service.errors import DatabaseUnavailable, timestamp
 from qr_service.stores.database import TIMEOUT, Cursor, Database, Row
+
+MOST_TARGETS = 20  # of a dynamic code that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,24 @@ class Record:
     request_digest: bytes
     answer: dict[str, Any]
     label: str | None = None
+    dynamic: "Dynamic | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamic:
+    """What a new row has of a dynamic code; `printed` is the text in the image."""
+
+    link: Link
+    printed: str
+    kept_until: datetime
+
+
+class Inserted(Enum):
+    """The outcome of an INSERT: the row exists, or what it needs is in use."""
+
+    STORED = auto()
+    KEY_TAKEN = auto()
+    SLUG_TAKEN = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +105,24 @@ class CodeTable:
     _INSERT = """
         INSERT INTO qr_codes (id, owner, data, label, options, object_key,
             content_type, created_at, expires_at, idempotency_key, request_digest,
-            answer)
+            answer, slug, printed, expired_url, count, targets, kept_until)
         VALUES (%(id)s, %(owner)s, %(data)s, %(label)s, %(options)s, %(object_key)s,
             %(content_type)s, %(created_at)s, %(expires_at)s, %(key)s, %(digest)s,
-            %(answer)s)
+            %(answer)s, %(slug)s, %(printed)s, %(expired_url)s, %(count)s,
+            %(targets)s, %(kept_until)s)
         ON CONFLICT DO NOTHING RETURNING id
     """
-    _EXISTS = "SELECT 1 FROM qr_codes WHERE id = %(id)s"
+    _CONFLICT = """
+        SELECT EXISTS (SELECT FROM qr_codes WHERE id = %(id)s),
+            EXISTS (SELECT FROM qr_codes WHERE slug = %(slug)s)
+    """
 
-    def insert(self, record: Record) -> bool:
-        """Return whether the row exists now; False if its Idempotency-Key is in use.
+    def insert(self, record: Record) -> Inserted:
+        """Insert a row, unless its slug or its Idempotency-Key is in use.
 
         Raises DatabaseUnavailable; if its `maybe_executed` is true, the row may exist.
         """
-        code = record.code
+        code, dynamic = record.code, record.dynamic
         keyed = record.idempotency_key is not None
         parameters = {
             "id": code.qr_id,
@@ -112,36 +137,43 @@ class CodeTable:
             "key": record.idempotency_key,
             "digest": record.request_digest if keyed else None,
             "answer": json.dumps(record.answer) if keyed else None,
+            "slug": dynamic and dynamic.link.slug,
+            "printed": dynamic and dynamic.printed,
+            "expired_url": dynamic and dynamic.link.expired_url,
+            "count": dynamic and dynamic.link.counts,
+            "targets": dynamic
+            and json.dumps(targets_of(record.data, record.created_at)),
+            "kept_until": dynamic and dynamic.kept_until,
         }
         if self.database.run(self._INSERT, parameters):
-            return True
-        # A conflict on the id means that the first of two tries was committed.
+            return Inserted.STORED
+        conflict = {"id": code.qr_id, "slug": parameters["slug"]}
         try:
-            return bool(self.database.run(self._EXISTS, {"id": code.qr_id}))
+            ((exists, slug_taken),) = self.database.run(self._CONFLICT, conflict)
         except DatabaseUnavailable:
             raise DatabaseUnavailable(maybe_executed=True) from None
+        if exists:  # the first of two tries was committed
+            return Inserted.STORED
+        return Inserted.SLUG_TAKEN if slug_taken else Inserted.KEY_TAKEN
 
-    _LOCK_EXPIRED = """
-        SELECT id, expires_at, object_key FROM qr_codes
-        WHERE expires_at <= now() AND erased_at IS NULL
-            AND (expires_at, id) > (%(expires_at)s, %(id)s)
-        ORDER BY expires_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    # A code is due from its end on, or from when it is no longer kept for its owner.
+    _LOCK_DUE = """
+        SELECT id, coalesce(kept_until, expires_at), object_key FROM qr_codes
+        WHERE coalesce(kept_until, expires_at) <= now() AND erased_at IS NULL
+            AND (coalesce(kept_until, expires_at), id) > (%(due)s, %(id)s)
+        ORDER BY coalesce(kept_until, expires_at), id
+        LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     """
 
     @staticmethod
-    def lock_expired(
-        cursor: Cursor, after: tuple[datetime, str], limit: int
-    ) -> list[Row]:
-        """Return up to `limit` expired rows after `after`, locked.
+    def lock_due(cursor: Cursor, after: tuple[datetime, str], limit: int) -> list[Row]:
+        """Return up to `limit` rows to erase after `after`, locked.
 
-        `after` is (expires_at, id), a row is (id, expires_at, object_key). Rows that
-        another run has locked are skipped.
+        `after` is (since when it is due, id), a row is (id, since when, object_key).
+        Rows that another run has locked are skipped.
         """
-        expires_at, qr_id = after
-        cursor.execute(
-            CodeTable._LOCK_EXPIRED,
-            {"expires_at": expires_at, "id": qr_id, "limit": limit},
-        )
+        due, qr_id = after
+        cursor.execute(CodeTable._LOCK_DUE, {"due": due, "id": qr_id, "limit": limit})
         return cursor.fetchall()
 
     _ERASE = """
@@ -154,25 +186,37 @@ class CodeTable:
         cursor.execute(CodeTable._ERASE, {"ids": list(ids)})
 
     _BACKLOG = """
-        SELECT count(*), coalesce(extract(epoch FROM now() - min(expires_at)), 0)
+        SELECT count(*), coalesce(extract(epoch FROM now() - min(due)), 0)
         FROM (
-            SELECT expires_at FROM qr_codes
-            WHERE expires_at <= now() AND erased_at IS NULL
-            ORDER BY expires_at, id LIMIT %(limit)s
+            SELECT coalesce(kept_until, expires_at) AS due FROM qr_codes
+            WHERE coalesce(kept_until, expires_at) <= now() AND erased_at IS NULL
+            ORDER BY coalesce(kept_until, expires_at), id LIMIT %(limit)s
         ) AS expired
     """
 
     def backlog(self, limit: int) -> tuple[int, int]:
-        """Return the number of expired codes not yet erased, and the backlog's age.
+        """Return the number of codes to erase that remain, and the backlog's age.
 
         The number is at most `limit`. The age is in whole seconds since the oldest of
-        these codes expired, 0 if there is none.
+        these codes was due, 0 if there is none.
         """
         count, seconds = self.database.run(self._BACKLOG, {"limit": limit})[0]
         return count, int(seconds)
 
+    _ENDING = """
+        SELECT count(*) FROM qr_codes
+        WHERE expires_at BETWEEN now() AND now() + %(time)s
+            AND erased_at IS NULL AND slug IS NOT NULL
+    """
+
+    def ending(self, time: timedelta) -> int:
+        """Return how many dynamic codes end within a time from now."""
+        count: int = self.database.run(self._ENDING, {"time": time})[0][0]
+        return count
+
     _IMAGES = """
-        SELECT id, created_at < now() - %(grace)s AND expires_at > now()
+        SELECT id, created_at < now() - %(grace)s
+            AND coalesce(kept_until, expires_at) > now()
         FROM qr_codes
         WHERE id BETWEEN %(first)s AND %(last)s AND erased_at IS NULL
         ORDER BY id LIMIT %(limit)s
@@ -183,7 +227,7 @@ class CodeTable:
     ) -> list[Row]:
         """Return up to `limit` rows that have an image, by id from `first` to `last`.
 
-        A row is (id, whether the code is living and older than `grace`).
+        A row is (id, whether the code is kept and older than `grace`).
         """
         return self.database.run(
             self._IMAGES,
@@ -198,11 +242,22 @@ class CodeTable:
 
     _PURGE = """
         DELETE FROM qr_codes WHERE id IN (
-            SELECT id FROM qr_codes WHERE erased_at <= now() - %(age)s
+            SELECT id FROM qr_codes
+            WHERE erased_at <= now() - %(age)s AND slug IS NULL
             ORDER BY erased_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
         RETURNING id
     """
 
     def purge(self, age: timedelta, limit: int) -> int:
-        """Delete up to `limit` tombstones older than `age`; return how many."""
+        """Delete up to `limit` tombstones older than `age`; return how many.
+
+        Those with a slug stay: it is never used again.
+        """
         return len(self.database.run(self._PURGE, {"age": age, "limit": limit}))
+
+
+def targets_of(
+    data: str, since: datetime, earlier: Sequence[dict[str, str]] = ()
+) -> list[dict[str, str]]:
+    """Return the targets of a dynamic code, the latest first, with their moments."""
+    return [{"data": data, "since": timestamp(since)}, *earlier][:MOST_TARGETS]
