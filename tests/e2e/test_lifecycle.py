@@ -161,7 +161,7 @@ def test_the_audit_finds_a_code_whose_image_is_gone(running):
     [
         (
             ("nothing", "url"),
-            "There are: cleanup, generate, manage, migrate, pages, retrieve.",
+            "There are: cleanup, generate, manage, migrate, pages, redirect, retrieve.",
         ),
         (("generate", "nothing"), "There are: base64, "),
     ],

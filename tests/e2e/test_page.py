@@ -19,16 +19,24 @@ def calls(service):
     leads_to = http.get(service)
     assert leads_to.status == 302
     text = http.get(f"{service}{leads_to.headers['Location']}").body.decode()
-    made = http.post(f"{service}/generate", {"data": "page"}).json["qr_id"]
-    return {
-        language: [
-            html.unescape(call).replace(page.QR_ID, made)
-            for call in re.findall(
-                f'<pre class="{language}"><code>(.*?)</code></pre>', text, re.DOTALL
-            )
-        ]
-        for language in ("curl", "python")
+    fields = {"data": "https://example.com", "dynamic": True, "expiration_hours": 1}
+    made = http.post(f"{service}/generate", fields).json
+    names = {
+        page.QR_ID: made["qr_id"],
+        page.SLUG: made["short_url"].rpartition("/")[2],
     }
+    found = {}
+    for language in ("curl", "python"):
+        pattern = f'<pre class="{language}"><code>(.*?)</code></pre>'
+        shown = [html.unescape(call) for call in re.findall(pattern, text, re.DOTALL)]
+        for name, value in names.items():
+            shown = [call.replace(name, value) for call in shown]
+        found[language] = sorted(shown, key=ends_the_code)
+    return found
+
+
+def ends_the_code(call):
+    return "DELETE" in call or ".delete(" in call
 
 
 def run(command, folder):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import redis
 from qr_service.config import settings
+from qr_service.telemetry import metrics
 
 import functions.cleanup.app as cleanup
 import functions.generate.app as generate
@@ -87,6 +88,7 @@ class Functions:
 
 def forget():
     """Clear all cached objects, as if the execution environments had ended."""
+    metrics.clear_metrics()
     for opened in (generate.generator, manage.manager):
         if opened.cache_info().currsize:
             opened().storage.close()
