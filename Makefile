@@ -20,7 +20,7 @@ IN_VENV := sh local/venv.sh
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run sam-local invoke cleanup migrate key key-transfer psql logs test acceptance containers
+.PHONY: help run sam-local invoke cleanup migrate key key-transfer redirects psql logs test acceptance containers
 .PHONY: rehearse rehearse-faults bench load readers fuzz prove prove-faults faults audit install docs format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
@@ -50,6 +50,10 @@ key: ## Create an API key: NAME=shop, on AWS with STAGE=
 
 key-transfer: ## Give the codes of one key to another: FROM= TO=, on AWS with STAGE=
 	@$(IN_VENV) python -m $(if $(ON_AWS),checks.keys --stage $(STAGE) transfer,local transfer) $(FROM) $(TO)
+
+redirects: ## Write where printed codes lead: CSV, nginx (OWNER=, TO=, DATABASE=)
+	@$(IN_VENV) python -m local.redirects $(if $(OWNER),--owner $(OWNER)) \
+	  $(if $(TO),--to $(TO)) $(if $(DATABASE),--database "$(DATABASE)")
 
 psql: ## Open the database (ARGS='-c "SELECT ..."')
 	@$(IN_VENV) python -m local psql -- $(ARGS)
@@ -141,7 +145,7 @@ packages: ## Install the Debian packages that tests and rehearsal use
 	$(SUDO) apt-get update -qq
 	@# In runlevel 1 no service starts: the rehearsal starts servers of its own.
 	$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq \
-	  --no-install-recommends libzbar0 openssl postgresql redis-server
+	  --no-install-recommends libzbar0 nginx openssl postgresql redis-server
 
 clean: ## Remove environments, builds and caches (DATA=1: local data too)
 	@[ ! -e .local/lock ] || flock --nonblock .local/lock true || { echo "make run is running; stop it first." >&2; exit 1; }

@@ -6,6 +6,7 @@ an effect of it and a way to fail there; all are met in both, or this fails.
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -22,7 +23,8 @@ from proof.histories import run
 Boundaries = set[tuple[str, str, str]]  # operation, effect, failure
 
 CHUNK = 500
-MOST_SHOWN = 5
+MOST_SHOWN = 10  # kinds of violations
+ENOUGH_BROKEN = 5  # histories, after which no more are run
 ENOUGH = 20_000  # histories, after which every boundary has been met
 
 
@@ -60,10 +62,19 @@ def draw(first: int, count: int) -> tuple[Boundaries, list[str]]:
             found += broken
             if done % 20 == 0:
                 _show(f"{done * CHUNK:,} histories, {time.monotonic() - start:.0f} s")
-            if len(found) >= MOST_SHOWN:
+            if len(found) >= ENOUGH_BROKEN:
                 pool.terminate()
                 break
     return {one for one in met if one[2] in list(Failure)}, found
+
+
+def samples(found: list[str]) -> list[str]:
+    """Return one violation of each kind: those that differ by more than numbers."""
+    kinds: dict[str, str] = {}
+    for violation in found:
+        words = violation.partition(" steps: ")[2] or violation
+        kinds.setdefault(re.sub(r"[0-9a-f-]*[0-9][0-9a-f-]*", "", words), violation)
+    return list(kinds.values())[:MOST_SHOWN]
 
 
 def unmet(drawn: Boundaries, real: Boundaries) -> list[str]:
@@ -88,12 +99,12 @@ def main(arguments: Sequence[str]) -> int:
         return show(options.seed)
     count = -(-options.histories // CHUNK) * CHUNK
     drawn, found = draw(options.first, count)
-    for violation in found[:MOST_SHOWN]:
+    for violation in samples(found):
         _show(f"  {violation}: make prove SEED={violation.split()[1].strip(',')}")
     real = drawn
     if not found:
         real, found = processes.prove(_show)
-        for violation in found[:MOST_SHOWN]:
+        for violation in samples(found):
             _show(f"  {violation}")
     missing = unmet(drawn, real) if count >= ENOUGH and not found else []
     for boundary in missing:

@@ -140,6 +140,27 @@ BUGS = (
 """,
         "is erased, and its object is there",
     ),
+    Bug(
+        "a slug that is used again",
+        "generation.py",
+        "                case Inserted.STORED:\n",
+        "                case Inserted.STORED | Inserted.SLUG_TAKEN:\n",
+        " too",
+    ),
+    Bug(
+        "a stale write over an edit",
+        "stores/cache.py",
+        "self._run(PUT, entry, json.dumps(value), entry.revision, forget_at)",
+        "self._run(PUT, entry, json.dumps(value), 10**9, forget_at)",
+        "believes an earlier revision",
+    ),
+    Bug(
+        "a double flush",
+        "stores/cache.py",
+        "return Counted(generation.decode(), counts), int(following)",
+        "return Counted(str(uuid4()), counts), int(following)",
+        "are counted twice",
+    ),
 )
 
 

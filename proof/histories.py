@@ -351,6 +351,7 @@ class History:
     failed: bool = False
     concurrent: bool = False
     drew_used: bool = False
+    focus: str = ""  # a code
 
     def __post_init__(self) -> None:
         self.hub = getcurrent()
@@ -404,7 +405,7 @@ class History:
             self._step()
             while self.late:
                 self._schedule([self._late_task()])
-            self.lives.end_step(self.made, unsure=self.may_be_unavailable)
+            self.lives.end_step(self.made, unsure=self.failed)
             self._audit()
             self.clock.shift(self.random.choice(MOVES))
             if not self.random.randrange(8):
@@ -416,6 +417,8 @@ class History:
     def _step(self) -> None:
         self.failed = False
         self.concurrent = self.random.randrange(3) == 0
+        if self.made and self.random.randrange(2):
+            self.focus = self.random.choice(self.made)
         tasks = []
         for place in range(2 if self.concurrent else 1):
             operation, run = self._operation()
@@ -451,16 +454,26 @@ class History:
         if draw < 14:
             return self._look_up()
         if draw < 19:
-            return self._manage(self.random.choice(self.made))
+            return self._manage(self._some_code())
         if draw < 21 or self.random.randrange(2):
             return "cleanup", self._clean_up(self.random.choice(SLICES))
         return "migrate", self._migrate()
 
     def _look_up(self) -> tuple[str, Callable[[Environment], None]]:
         """Return what somebody does who has an id, or a printed code."""
-        if self.slugs and self.random.randrange(2):
+        qr_id = self._some_code()
+        row = self.database.rows.get(qr_id)
+        if row and row.slug and self.random.randrange(4):
+            return "scan", self._scan(row.slug)
+        if self.slugs and not self.random.randrange(8):
             return "scan", self._scan(self.random.choice(self.slugs))
-        return "retrieve", self._retrieve(self.random.choice(self.made))
+        return "retrieve", self._retrieve(qr_id)
+
+    def _some_code(self) -> str:
+        """Return a code, often one for several requests: there they meet."""
+        return self.random.choice(
+            [self.focus or self.made[0], *self.random.choices(self.made)]
+        )
 
     def _new_request(self) -> Request:
         key = self.random.choice(KEYS)
@@ -833,7 +846,7 @@ class History:
             self.report(violation)
         for violation in self.lives.violations(self.database.rows):
             self.report(violation)
-        for violation in self._miscounted():
+        for violation in (*self._miscounted(), *self._outdated()):
             self.report(violation)
 
     def _miscounted(self) -> Iterator[str]:
@@ -853,6 +866,21 @@ class History:
             if row.erased_at is None and (now[0] < people or now[1] < bots):
                 yield f"scans of {row.id} were flushed, and are lost"
         self.flushed = dict(scans)
+
+    def _outdated(self) -> Iterator[str]:
+        """Yield each code of which the cache believes what was changed since."""
+        now = datetime.now(UTC)
+        ids = {row.slug: row.id for row in self.database.rows.values() if row.slug}
+        for key, entry in self._entries():
+            name = key.partition(":")[2]
+            row = self.database.rows.get(ids.get(name, name))
+            if (
+                row
+                and entry.revision < row.revision
+                and entry.fresh_until > now
+                and not self.lives.may_be_hidden(row.id, failing=False)
+            ):
+                yield f"the cache believes an earlier revision of {row.id}"
 
     def _owned(self, answer: Acknowledged) -> Acknowledged:
         """Return an answer with what is known of its owner after transfers."""
