@@ -120,14 +120,14 @@ BUGS = (
         "management.py",
         "        self.cache.codes.put(owned.code, now)\n",
         "",
-        "lasts longer than the code",
+        "believes an earlier revision",
     ),
     Bug(
         "an ended code that the cache still has",
         "management.py",
         "        self.cache.codes.put(code.ended(), now)\n",
         "",
-        "was handed out",
+        "believes an earlier revision",
     ),
     Bug(
         "an ended row that is erased before its object",

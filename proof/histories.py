@@ -446,7 +446,7 @@ class History:
         return Task(self, 0, "late", run)
 
     def _operation(self) -> tuple[str, Callable[[Environment], None]]:
-        draw = self.random.randrange(22) if self.made else 0
+        draw = self.random.randrange(25) if self.made else 0
         if draw < 6:
             return "generate", self._generate(self._new_request())
         if draw < 10:
@@ -455,7 +455,7 @@ class History:
             return self._look_up()
         if draw < 19:
             return self._manage(self._some_code())
-        if draw < 21 or self.random.randrange(2):
+        if draw < 24 or self.random.randrange(2):
             return "cleanup", self._clean_up(self.random.choice(SLICES))
         return "migrate", self._migrate()
 

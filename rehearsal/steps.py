@@ -48,7 +48,10 @@ LATER: dict[str, str | int] = {
     "UrlTtlSeconds": LATER_URL_SECONDS,
     "ProtectDatabase": "true",
 }
-FUNCTIONS = ("Generate", "Retrieve", "Manage", "Cleanup", "Migrate")
+FUNCTIONS = ("Generate", "Retrieve", "Redirect", "Manage", "Cleanup", "Migrate")
+WITH_CACHE = FUNCTIONS[:-1]
+PUBLIC_URL = "https://qr.example.org"
+JSON = {"Accept": "application/json"}
 # Static secrets, recognized by their name or by their value.
 SECRET_NAME = re.compile(r"password|secret|token|private|credential", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"//[^/@]*:[^/@]*@|A[KS]IA[A-Z0-9]{16}|PRIVATE KEY")
@@ -114,6 +117,7 @@ class Rehearsal:
             self.refuse_without_tls,
             self.refuse_after_expiry,
             self.manage,
+            self.scan,
             self.throttle,
             self.update,
             self.release,
@@ -157,6 +161,7 @@ class Rehearsal:
         """The stack is created, its schema by the custom resource (sam deploy)."""
         self.deployment.deploy(
             UrlTtlSeconds=FIRST_URL_SECONDS,
+            PublicUrl=PUBLIC_URL,
             PermissionsBoundaryArn=self.boundary(),
             **LIMITS,
             **SCHEDULE,
@@ -188,7 +193,7 @@ class Rehearsal:
             for event in page["StackEvents"]
         ][::-1]  # the oldest first
         ready = order.index(("DatabaseProxyTargets", "CREATE_COMPLETE"))
-        for function in ("Generate", "Retrieve", "Manage", "Cleanup"):
+        for function in WITH_CACHE:
             begun = order.index((f"{function}Function", "CREATE_IN_PROGRESS"))
             check(ready < begun, f"{function}Function did not wait for the targets.")
 
@@ -220,7 +225,7 @@ class Rehearsal:
         owner = f"arn:aws:elasticache:{REGION}:{account}"
         iam = self.deployment.client("iam")
         for function, resource in product(
-            ("Generate", "Retrieve", "Manage"),
+            WITH_CACHE,
             (f"{owner}:serverlesscache:{cache}", f"{owner}:user:{user}"),
         ):
             # The emulator evaluates only the first resource of a request.
@@ -341,6 +346,28 @@ class Rehearsal:
         aws("apigateway").delete_usage_plan_key(usagePlanId=plan, keyId=second)
         aws("apigateway").delete_api_key(apiKey=second)
 
+    def scan(self) -> None:
+        """A printed code leads to a target that changes; its scans are counted."""
+        code = self.create(dynamic=True, expiration_hours=1)
+        key = {"X-Api-Key": self.deployment.api_key}
+        shown = self.call("GET", f"/codes/{code}", headers=key)
+        printed = shown.json["short_url"]
+        check(printed.startswith(f"{PUBLIC_URL}/s/"), f"It is printed as {printed}.")
+        path = printed.removeprefix(PUBLIC_URL)
+        expect(self.call("GET", path), 302)
+        target = self.text()
+        change = {**key, "If-Match": shown.headers["ETag"] or ""}
+        expect(self.call("PATCH", f"/codes/{code}", {"data": target}, change), 200)
+        answer = self.call("GET", path, headers={"User-Agent": "Mozilla/5.0"})
+        expect(answer, 302)
+        check(answer.headers["Location"] == target, "It leads to the earlier target.")
+        expect(self.call("HEAD", path), 302)
+        preview = self.call("GET", f"{path}?preview=1", headers=JSON)
+        expect(preview, 200, target=target)
+        scans = self.call("GET", f"/codes/{code}/scans", headers=key)
+        expect(scans, 200, people=1, bots=1)
+        expect(self.call("GET", "/s/00000000", headers=JSON), 404, code="not_found")
+
     def throttle(self) -> None:
         """More simultaneous requests than the limit: 429 with Retry-After."""
         # The usage plan limits POST, as the route does; the route alone limits /health.
@@ -433,6 +460,8 @@ class Rehearsal:
         )
         check('"erased": 1' in report, f"It did not erase one code:\n{report}")
         self.check_erased(self.second)
+        counts = self.database.execute("SELECT people, bots FROM scans")
+        check(counts == [(1, 1)], f"The scans are not kept: {counts}")
 
     def distrust(self) -> None:
         """With the layer's authorities, functions refuse database and cache."""
@@ -588,18 +617,18 @@ class Rehearsal:
         self.texts.append(f"https://example.com/{secrets.token_hex(12)}")
         return self.texts[-1]
 
-    def post(self, data: str, query: str = "") -> Answer:
+    def post(self, data: str, query: str = "", **fields: Any) -> Answer:
         """Return the answer to POST /generate."""
         key = {"X-Api-Key": self.deployment.api_key}
-        return self.call("POST", f"/generate{query}", {"data": data}, key)
+        return self.call("POST", f"/generate{query}", {"data": data, **fields}, key)
 
-    def create(self) -> str:
+    def create(self, **fields: Any) -> str:
         """Create a code, repeatedly if it is throttled; return its id."""
         text = self.text()
         answers: list[Answer] = []
 
         def done() -> bool:
-            answers.append(self.post(text))
+            answers.append(self.post(text, **fields))
             return answers[-1].status != 429
 
         wait_until(done, 10, pause=0.3)

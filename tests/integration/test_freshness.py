@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import redis
-from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS
+from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS, Entries
 
 from tests.support.functions import forget
 from tests.support.gateway import get_retrieve, post_generate
@@ -37,8 +37,9 @@ class Entry:
         value = json.dumps({**self.read(), **members})
         self.cache.set(self.key, value, keepttl=True)
 
-    def become_old(self):
-        self.change(fresh_until=int(time.time()))
+    def become_old(self, seconds=0):
+        """Let it have been fresh until so many seconds ago."""
+        self.change(fresh_until=int(time.time()) - seconds)
 
 
 def end(functions, entry):
@@ -85,11 +86,21 @@ def test_while_one_request_refreshes_the_others_go_on(functions, database, entry
     assert end(functions, entry) == first
 
 
+def test_after_a_minute_nobody_goes_on_with_an_entry(
+    functions, database, entry, monkeypatch
+):
+    later = prolong(database, entry)
+    entry.become_old(CLAIM_SECONDS)
+    monkeypatch.setattr(Entries, "claim", lambda *_: False)  # another refreshes it
+    assert end(functions, entry) == later
+
+
+@pytest.mark.parametrize("age", [0, 100])
 def test_a_cached_code_is_served_while_the_database_is_away(
-    functions, database, entry, monkeypatch, log
+    functions, database, entry, monkeypatch, log, age
 ):
     first = end(functions, entry)
-    entry.become_old()
+    entry.become_old(age)
     with away(monkeypatch):
         assert [end(functions, entry) for _ in range(5)] == [first] * 5
         failed = [line for line in log() if line["level"] == "WARNING"]

@@ -293,11 +293,14 @@ def test_an_entry_is_forgotten_unless_it_is_a_later_one(cache):
 def test_one_request_refreshes_an_entry(cache):
     qr_id = str(uuid.uuid4())
     code = Code(qr_id, NOW + 24 * HOUR, "codes/a.png", "image/png", revision=7)
-    assert cache.codes.claim(code, NOW), "there is no entry"
+    assert cache.codes.claim(code, NOW, NOW + CLAIMED), "there is no entry"
     cache.codes.put(code, NOW - FRESH)
-    assert [cache.codes.claim(code, NOW) for _ in range(3)] == [True, False, False]
+    tries = [cache.codes.claim(code, NOW, NOW + CLAIMED) for _ in range(3)]
+    assert tries == [True, False, False]
     assert cache.codes.get(qr_id) == (code, NOW + CLAIMED)
-    assert not cache.codes.claim(code, NOW + CLAIMED - timedelta(seconds=1))
-    assert cache.codes.claim(code, NOW + CLAIMED), "the first one did not come back"
+    before = NOW + CLAIMED - timedelta(seconds=1)
+    assert not cache.codes.claim(code, before, before + CLAIMED)
+    again = cache.codes.claim(code, NOW + CLAIMED, NOW + 2 * CLAIMED)
+    assert again, "the first one did not come back"
     cache.codes.put(replace(code, revision=6), NOW)
     assert cache.codes.get(qr_id) == (code, NOW + 2 * CLAIMED), "the revision is kept"

@@ -137,6 +137,20 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "POST /generate: 201",
         "The code is not in the cache",
     ),
+    "the cache's user may not count scans": Fault(
+        "template.yaml",
+        "+hincrby",
+        "+hincrbyfloat",
+        "A printed code leads to a target that changes",
+        '"people":0',
+    ),
+    "the role of redirect may not connect to its database": Fault(
+        "template.yaml",
+        "dbuser:${Id}/qr_redirect",
+        "dbuser:${Id}/qr_retrieve",
+        "A printed code leads to a target that changes",
+        "unavailable",
+    ),
     "the cache does not know the user of the functions": Fault(
         "template.yaml",
         "REDIS_USERNAME: !Ref CacheUser",

@@ -5,10 +5,11 @@ After a failure the cache is skipped for a few seconds, and then found again by 
 name. The log and the metric CachePassedOver show this, the answers do not.
 
 An entry is kept until its code expires, and believed for FRESH_SECONDS from the moment
-at which its row was read. Then one request claims to refresh it, and the others go on
-with it for CLAIM_SECONDS. So a change of which the cache did not learn is hidden for a
-minute at most, as long as the database answers. An entry is replaced only by one of
-the same or a later revision: a slow reader cannot bring back what a change replaced.
+at which its row was read. For CLAIM_SECONDS more, one request refreshes it and the
+others go on with it; then nobody does. So a change of which the cache did not learn is
+hidden for a minute at most, as long as the database answers. An entry is replaced only
+by one of the same or a later revision: a slow reader cannot bring back what a change
+replaced.
 """
 
 import dataclasses
@@ -147,15 +148,14 @@ class Entries(Generic[Entry]):
         """Remove an entry, unless there is a later revision."""
         self._run(PUT, entry, "", entry.revision, 1)  # forgotten in 1970
 
-    def claim(self, entry: Entry, now: datetime) -> bool:
+    def claim(self, entry: Entry, now: datetime, until: datetime) -> bool:
         """Return whether the caller is the one who refreshes an entry.
 
-        Until CLAIM_SECONDS later it is nobody else. True if there is no entry, or if
-        the cache is unavailable.
+        The others believe it until then. True if there is no entry, or if the cache is
+        unavailable.
         """
-        seconds = int(now.timestamp())
-        claimed = self._run(CLAIM, entry, seconds, seconds + CLAIM_SECONDS)
-        return bool(claimed != 0)
+        moments = (int(moment.timestamp()) for moment in (now, until))
+        return bool(self._run(CLAIM, entry, *moments) != 0)
 
     def _run(self, script: str, entry: Entry, *arguments: str | int) -> Any:
         key = f"{self._prefix}:{getattr(entry, self._name)}"
