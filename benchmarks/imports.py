@@ -28,6 +28,7 @@ import app
 """
 BUDGETS = {
     "retrieve": Budget("share", 0.5, 0.35),
+    "redirect": Budget("share", 0.5, 0.35),
     "generate": Budget("share", 0.8, 0.5),
     "cleanup": None,
 }

@@ -14,12 +14,14 @@ from qr_service.stores import migrations
 
 from benchmarks.measure import Budget, Row
 from local.servers import ADMIN, APPLICATION, S3, PostgreSQL, Server, Valkey
+from tests.support.clusters import ValkeyCluster
 from tests.support.environment import ENVIRONMENT
 
 BUDGETS = {
     "generate": Budget("share", 0.5, 0.25),
     "retrieve": Budget("share", 0.7, 0.4),
 }
+SCAN = Budget("share", 1.1, 1.0)  # of a retrieve, both from a cache in cluster mode
 BUCKET = "benchmarks"
 MIGRATIONS = Path("functions/migrate/migrations")
 
@@ -28,16 +30,30 @@ def measure_requests(rounds: int) -> Iterator[Row]:
     """Yield a row for each route."""
     # The functions must not see the developer's own AWS settings.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    with TemporaryDirectory() as folder, stores(Path(folder)) as environment:
+
+    def measured(what: str, environment: dict[str, str]) -> dict[str, dict[str, float]]:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.warm", str(rounds)],
+            [sys.executable, "-m", "benchmarks.warm", what, str(rounds)],
             env=inherited | environment,
             stdout=subprocess.PIPE,  # the functions' logs, and the medians
             text=True,
             check=True,
         )
-    for route, values in json.loads(done.stdout.splitlines()[-1]).items():
+        found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    with TemporaryDirectory() as folder, stores(Path(folder)) as environment:
+        requests = measured("requests", environment)
+        cluster = ValkeyCluster(Path(folder) / "cluster")
+        cluster.start()
+        try:
+            port = {"REDIS_CLUSTER": "true", "REDIS_PORT": str(cluster.port)}
+            scans = measured("scans", environment | port)
+        finally:
+            cluster.stop()
+    for route, values in requests.items():
         yield Row("warm request", route, "ms", values, "plain FastAPI", BUDGETS[route])
+    yield Row("warm scan", "counted", "ms", scans["scan"], "retrieve", SCAN)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import functions.generate.app as generate
+import functions.redirect.app as redirect
 import functions.retrieve.app as retrieve
 from benchmarks.measure import OURS, cpu_milliseconds, interleave
 from benchmarks.plain_fastapi import create_app
@@ -60,6 +61,7 @@ class ThisService:
     def __init__(self) -> None:
         self._post = json.loads((EVENTS / "generate/url.json").read_text())
         self._get = json.loads((EVENTS / "retrieve/json.json").read_text())
+        self._scan = json.loads((EVENTS / "redirect/scan.json").read_text())
 
     def generate(self, body: str) -> dict[str, Any]:
         """Call POST /generate."""
@@ -69,6 +71,13 @@ class ThisService:
         """Call GET /retrieve/{qr_id}."""
         path = {"path": f"/retrieve/{qr_id}", "pathParameters": {"qr_id": qr_id}}
         return _answer(retrieve.handler({**self._get, **path}, Context()))
+
+    def scan(self, slug: str) -> None:
+        """Call GET /s/{slug}."""
+        path = {"path": f"/s/{slug}", "pathParameters": {"slug": slug}}
+        response = redirect.handler({**self._scan, **path}, Context())
+        if response["statusCode"] != 302:
+            raise AssertionError(response)
 
 
 class PlainService:
@@ -125,7 +134,24 @@ def _answer(response: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def main(rounds: int) -> dict[str, dict[str, float]]:
+def scans(rounds: int) -> dict[str, dict[str, float]]:
+    """Return CPU milliseconds of a scan that is counted, and of a retrieve."""
+    service = ThisService()
+    fields = {"data": "https://example.com", "dynamic": True, "expiration_hours": 24}
+    made = service.generate(json.dumps(fields))
+    slug = made["short_url"].rpartition("/")[2]
+    return {
+        "scan": interleave(
+            {
+                OURS: cpu_milliseconds(partial(service.scan, slug)),
+                "retrieve": cpu_milliseconds(partial(service.retrieve, made["qr_id"])),
+            },
+            rounds,
+        )
+    }
+
+
+def requests(rounds: int) -> dict[str, dict[str, float]]:
     """Return CPU milliseconds by route and service."""
     services: dict[str, Service] = {OURS: ThisService(), PLAIN: PlainService()}
     generates, retrieves = {}, {}
@@ -144,4 +170,5 @@ def _generate(service: Service) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]))))
+    measure = {"requests": requests, "scans": scans}[sys.argv[1]]
+    print(json.dumps(measure(int(sys.argv[2]))))

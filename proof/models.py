@@ -629,7 +629,8 @@ class Valkey:
 
     def _count(self, key: str, name: str, generation: str, forget_at: int) -> int:
         counter = self._counter(key)
-        if not counter:
+        began = not counter
+        if began:
             counter["generation"] = generation.encode()
             self.counters[key] = (counter, forget_at)
         number = int(counter.get(name, 0)) + 1
@@ -637,7 +638,7 @@ class Valkey:
         qr_id, _, scanner = name.partition(":")
         day = key.removeprefix("scans:")
         self.counted[qr_id, day, counter["generation"].decode(), scanner] = number
-        return number
+        return int(began)
 
     def _page(self, key: str, position: str, size: str) -> list[Any]:
         counter = self._counter(key)

@@ -16,8 +16,8 @@ from qr_service.stores import cache as cache_store
 from qr_service.stores import database as database_store
 from qr_service.stores.table import CodeTable
 
-from local.processes import free_port, wait_until
-from local.servers import Valkey
+from local.processes import free_port
+from tests.support.clusters import ValkeyCluster
 from tests.support.functions import environment, forget
 from tests.support.gateway import get_health, get_retrieve, post_generate
 from tests.support.template import RESOURCES
@@ -60,21 +60,6 @@ def suspended(pid):
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-class ValkeyCluster(Valkey):
-    """A cluster with one node, as a client sees ElastiCache Serverless."""
-
-    def command(self):
-        bus = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-        return [*super().command(), *bus]
-
-    def start(self, seconds=30):
-        super().start(seconds)
-        with redis.Redis(port=self.port, decode_responses=True) as node:
-            if node.cluster("info")["cluster_slots_assigned"] == "0":
-                node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-            assert wait_until(lambda: node.cluster("info")["cluster_state"] == "ok", 10)
 
 
 @pytest.fixture(params=["single node", "cluster"])
@@ -195,6 +180,24 @@ def clusters(functions, tmp_path, monkeypatch):
             entry.close()
         for cluster in (first, second):
             cluster.stop()
+
+
+def test_a_key_that_moved_is_found_where_it_is(functions, clusters, monkeypatch, log):
+    """As while a cluster grows: a node says MOVED, and is not skipped for that."""
+    _, first, _ = clusters
+    qr_id = post_generate(functions.generate, BODY).body["qr_id"]
+    real, moved = redis.Redis.execute_command, []
+
+    def execute(client, *arguments, **options):
+        if arguments[0] == "GET":
+            moved.append(arguments)
+            raise redis.exceptions.MovedError(f"1 127.0.0.1:{first.port}")
+        return real(client, *arguments, **options)
+
+    monkeypatch.setattr(redis.Redis, "execute_command", execute)
+    assert get_retrieve(functions.retrieve, qr_id).status == 200
+    assert len(moved) == 1
+    assert not [line for line in log() if line["message"] == "cache skipped"]
 
 
 def test_a_cluster_whose_nodes_all_moved_is_found_again(

@@ -70,13 +70,13 @@ redis.call('SET', KEYS[1], cjson.encode(entry), 'KEEPTTL')
 return 1
 """
 
-# Count one scan. ARGV: the field, a new generation in case there is no counter yet,
-# when to forget the counter.
+# Count one scan, and return whether the counter began with it. ARGV: the field, the
+# generation of a new counter, when to forget it.
 COUNT = """
-if redis.call('HSETNX', KEYS[1], 'generation', ARGV[2]) == 1 then
-  redis.call('EXPIREAT', KEYS[1], ARGV[3])
-end
-return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+local began = redis.call('HSETNX', KEYS[1], 'generation', ARGV[2])
+if began == 1 then redis.call('EXPIREAT', KEYS[1], ARGV[3]) end
+redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+return began
 """
 # Return a part of a counter together with its generation: between two commands it could
 # vanish and begin again. ARGV: the position of HSCAN, about how many fields.
@@ -179,12 +179,21 @@ class Counters:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+        self._generation = str(uuid4())  # of the next counter that begins
 
     def count(self, qr_id: str, scanner: Scanner, now: datetime) -> None:
         """Count a scan, unless the cache is unavailable."""
         midnight = int(now.timestamp()) // _DAY * _DAY
-        arguments = (_field(qr_id, scanner), str(uuid4()), midnight + COUNTED_SECONDS)
-        self._ask(lambda client: client.eval(COUNT, 1, _counter(now), *arguments))
+        arguments = (
+            _field(qr_id, scanner),
+            self._generation,
+            midnight + COUNTED_SECONDS,
+        )
+        began = self._ask(
+            lambda client: client.eval(COUNT, 1, _counter(now), *arguments)
+        )
+        if began != 0:  # it is used, or may be
+            self._generation = str(uuid4())
 
     def of_code(self, qr_id: str, day: date) -> Counted | None:
         """Return what is counted of a code on a day; None if nothing is known."""
@@ -222,7 +231,7 @@ class Counters:
 
 
 def _counter(day: date) -> str:
-    return f"scans:{day:%Y-%m-%d}"
+    return f"scans:{day.isoformat()[:10]}"  # without the time, if it has one
 
 
 def _field(qr_id: str, scanner: Scanner) -> str:
@@ -236,32 +245,39 @@ class Cache:
         self._settings = settings
         self._client: Any = None
         self._failed_at = 0.0
-        self.codes = Entries("qr", Code, self._ask)
-        self.links = Entries("slug", Link, self._ask)
+        self.codes = Entries("qr", Code, self._use)
+        self.links = Entries("slug", Link, self._use)
         self.scans = Counters(self._ask)
 
     def ping(self) -> bool:
         """Return whether the cache answers."""
-        return bool(self._ask(lambda client: client.ping()))
+        return bool(self._use(lambda client: client.ping()))
+
+    def _use(self, command: Callable[[Any], Result]) -> Result | None:
+        """Return what `_ask` does, and report whether the cache was passed over."""
+        answer = self._ask(command)
+        skipped = self._is_skipped()
+        metrics.add_metric("CachePassedOver", unit="Count", value=int(skipped))
+        return answer
 
     def _ask(self, command: Callable[[Any], Result]) -> Result | None:
         """Return the answer to one command; None if the cache fails or is skipped."""
+        if self._is_skipped():
+            return None
+        try:
+            if self._client is None:
+                self._client = _connect(self._settings)
+            return command(self._client)
+        except _FAILURES as error:
+            self._failed_at = time.time()
+            self._forget_client()
+            logger.warning("cache skipped", **describe(error))
+            return None
+
+    def _is_skipped(self) -> bool:
         # The wall's clock: the monotonic one may stand still while Lambda freezes the
         # environment. If it was set back, the cache is tried.
-        skipped = 0 <= time.time() - self._failed_at < SKIP_SECONDS
-        answer = None
-        if not skipped:
-            try:
-                if self._client is None:
-                    self._client = _connect(self._settings)
-                answer = command(self._client)
-            except _FAILURES as error:
-                skipped = True
-                self._failed_at = time.time()
-                self._forget_client()
-                logger.warning("cache skipped", **describe(error))
-        metrics.add_metric("CachePassedOver", unit="Count", value=int(skipped))
-        return answer
+        return 0 <= time.time() - self._failed_at < SKIP_SECONDS
 
     def _forget_client(self) -> None:
         """Close the client: one of a cluster knows only addresses that it once had."""
@@ -288,6 +304,16 @@ class _IamToken(CredentialProvider):
         return settings.redis_username, token
 
 
+# Where our commands have their key.
+_KEY_AT = {"GET": 1, "HMGET": 1, "EVAL": 3}
+_ELSEWHERE = (
+    redis.exceptions.MovedError,
+    redis.exceptions.AskError,
+    redis.exceptions.TryAgainError,
+    redis.exceptions.ClusterDownError,
+)
+
+
 class _Cluster(redis.RedisCluster):
     """A client of a cluster that knows our commands, and so does not fetch the list.
 
@@ -298,6 +324,24 @@ class _Cluster(redis.RedisCluster):
         """Return where the commands have their key."""
         keyed = {"first_key_pos": 1, "last_key_pos": 1, "step_count": 1}
         return {name: {"name": name, "flags": [], **keyed} for name in ("get", "hmget")}
+
+    def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """Send a command to the node that had its key when the cluster was found.
+
+        That is a quarter cheaper than the client's own way, which knows what to do when
+        the key has moved.
+        """
+        client: Any = super()
+        at = _KEY_AT.get(arguments[0])
+        if at is not None:
+            try:
+                node = self.get_redis_connection(
+                    client.get_node_from_key(arguments[at])
+                )
+                return node.execute_command(*arguments, **options)
+            except _ELSEWHERE:
+                pass
+        return client.execute_command(*arguments, **options)
 
     def on_connect(self, connection: Any) -> None:
         """Log in on a new connection to a node."""
