@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 from uuid import uuid4
 
 import redis
@@ -331,13 +331,12 @@ class _Cluster(redis.RedisCluster):
         That is a quarter cheaper than the client's own way, which knows what to do when
         the key has moved.
         """
-        client: Any = super()
+        client = cast("Any", super())
         at = _KEY_AT.get(arguments[0])
         if at is not None:
             try:
-                node = self.get_redis_connection(
-                    client.get_node_from_key(arguments[at])
-                )
+                place = client.get_node_from_key(arguments[at])
+                node = cast("Any", self.get_redis_connection(place))
                 return node.execute_command(*arguments, **options)
             except _ELSEWHERE:
                 pass
