@@ -21,7 +21,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run sam-local invoke cleanup migrate key key-transfer redirects psql logs test acceptance containers
-.PHONY: rehearse rehearse-faults bench load readers fuzz prove prove-faults faults audit install docs format lint requirements packages clean
+.PHONY: rehearse rehearse-faults bench load readers fuzz prove prove-faults faults edits audit install docs format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
 help: ## Show this list
@@ -110,6 +110,9 @@ prove-faults: ## Show that `make prove` finds bugs that are planted in a copy
 
 faults: ## Let each part of `make run` fail under real clients (SAVE=1: docs/)
 	@$(PROOF) proof.faults $(if $(SAVE),--save)
+
+edits: ## Change printed codes while they are scanned, with moved clocks, without cache
+	@$(PROOF) proof.edits
 
 audit: ## Hold each code of `make run` against its row, image and cache entry
 	@$(PROOF) proof.stores

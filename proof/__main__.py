@@ -104,6 +104,7 @@ def main(arguments: Sequence[str]) -> int:
         _show(f"  {violation}: make prove SEED={violation.split()[1].strip(',')}")
     real = drawn
     if not found:
+        logger.setLevel("CRITICAL")
         counting = counts.run(SCANS)
         _show(f"{counting}")
         found = counting.found

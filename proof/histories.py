@@ -78,7 +78,9 @@ TOMBSTONE_DAYS = 2
 GRACE_DAYS = 2
 TARGETS = ("https://example.com/1", "https://example.com/2")  # of dynamic codes
 OVER = (None, "https://example.com/over")
-MOVES = [timedelta(seconds=n) for n in (0, 0, 1, 71, 3599, 86_401, 3 * 86_400)]
+# An entry of the cache is fresh, is refreshed by one, is believed by nobody.
+SECONDS = (0, 0, 1, FRESH_SECONDS + 2, 71, 3599, 86_401, 3 * 86_400)
+MOVES = [timedelta(seconds=n) for n in SECONDS]
 PAUSE = timedelta(seconds=2)
 MOST_STEPS, MOST_EFFECTS = 10, 12
 LATE = "it is done later, when its client has given up"
