@@ -3,20 +3,23 @@
 import uuid
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import psycopg2
 import pytest
-from qr_service.codes import Code
+from qr_service.codes import Code, Link
 from qr_service.config import settings
 from qr_service.stores import database as database_module
 from qr_service.stores import migrations
 from qr_service.stores.bulk import BulkStorage
-from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS, Cache
+from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS, Cache, Counted
 from qr_service.stores.database import Database
+from qr_service.stores.links import LinkTable
+from qr_service.stores.owned import Change, OwnedTable
+from qr_service.stores.scans import ScanTable
 from qr_service.stores.storage import Storage
-from qr_service.stores.table import CodeTable, Record
+from qr_service.stores.table import CodeTable, Dynamic, Record
 
 from proof import effects, models
 from proof.effects import STATEMENTS
@@ -139,6 +142,66 @@ def test_the_operations_run_every_statement_of_the_table(functions, database):
         text for name, text in vars(CodeTable).items() if name[1:].isupper()
     }
     assert ran >= {STATEMENTS[text] for text in of_the_table}
+
+
+def answers_of_dynamic_codes(database):
+    """Yield what all tables answer about dynamic codes, step by step."""
+    codes, links = CodeTable(database), LinkTable(database)
+    owned, scans = OwnedTable(database), ScanTable(database)
+    first, second = (str(uuid.UUID(int=number, version=4)) for number in (1, 2))
+    for qr_id, slug in (
+        (first, "AAAAAAAA"),
+        (second, "AAAAAAAA"),
+        (second, "BBBBBBBB"),
+    ):
+        yield codes.insert(dynamic(qr_id, slug))
+    yield links.find("AAAAAAAA"), links.find("CCCCCCCC")
+    yield owned.id_of("BBBBBBBB"), owned.id_of("CCCCCCCC")
+    known = owned.find(first)
+    yield known
+    yield owned.living("owner", (NOW + 99 * HOUR, first), NOW + 99 * HOUR, 9)
+    change = Change(NOW, NOW + HOUR, NOW + 2 * HOUR, "label", "https://b", "https://c")
+    yield owned.change(known, change)
+    yield owned.change(known, change), "it has another revision"
+    yield owned.find(first), links.find("AAAAAAAA")
+    yield codes.ending(24 * HOUR)
+    counted = Counted(str(uuid.UUID(int=9)), {first: (3, 1), second: (0, 2)})
+    none = Counted(counted.generation, {str(uuid.UUID(int=8)): (1, 1)})
+    yield [scans.flush(NOW.date(), each) for each in (counted, counted, none)]
+    fewer = Counted(counted.generation, {first: (2, 5)})
+    yield scans.flush(NOW.date(), fewer), scans.of_code(first, date.min, date.max)
+    yield scans.of_code(second, NOW.date() + 24 * HOUR, date.max)
+    ended = owned.end(owned.find(second))
+    yield ended.code.revision, ended.expired_url, ended.kept_until
+    owned.erase(second)
+    yield owned.find(second).code.object_key, links.find("BBBBBBBB").target
+    yield scans.of_code(second, date.min, date.max), scans.flush(NOW.date(), counted)
+    yield [(code.qr_id, link.slug) for code, link in owned.end_some("owner", 9)]
+    yield codes.purge(-HOUR, 9)
+
+
+def dynamic(qr_id, slug):
+    ends = NOW + 24 * HOUR
+    link = Link(slug, ends, qr_id, "https://a", None, counts=True)
+    return Record(
+        code=Code(qr_id, ends, f"codes/{qr_id}.png", "image/png"),
+        owner="owner",
+        data="https://a",
+        options={"format": "png"},
+        created_at=NOW,
+        idempotency_key=None,
+        request_digest=b"",
+        answer={},
+        dynamic=Dynamic(link, f"https://qr/s/{slug}", ends + HOUR),
+    )
+
+
+def test_dynamic_codes(functions, database, servers):
+    url = servers.postgresql.url("qr_admin")  # no role of a function may do it all
+    everything = Database(replace(settings(), database_url=url))
+    real = list(answers_of_dynamic_codes(everything))
+    with modelled():
+        assert list(answers_of_dynamic_codes(Database(settings()))) == real
 
 
 @pytest.fixture(params=["model", "real"])
@@ -304,3 +367,28 @@ def test_one_request_refreshes_an_entry(cache):
     assert again, "the first one did not come back"
     cache.codes.put(replace(code, revision=6), NOW)
     assert cache.codes.get(qr_id) == (code, NOW + 2 * CLAIMED), "the revision is kept"
+
+
+def test_links_are_cached_like_codes(cache):
+    link = Link("AAAAAAAA", NOW + 24 * HOUR, "id", "https://a", "https://b", True, 2)
+    cache.links.put(link, NOW)
+    cache.links.put(replace(link, target="https://old", revision=1), NOW)
+    assert cache.links.get("AAAAAAAA") == (link, NOW + FRESH)
+    cache.links.put(replace(link.ended(), revision=3), NOW)
+    found, _ = cache.links.get("AAAAAAAA")
+    assert (found.target, found.expired_url, found.counts) == ("", "https://b", False)
+
+
+def test_scans_are_counted(cache):
+    qr_id, other = str(uuid.uuid4()), str(uuid.uuid4())
+    day = NOW + 24 * HOUR  # of no other test
+    assert cache.scans.of_code(qr_id, day.date()) is None
+    assert cache.scans.page(day.date(), 0, 10) is None
+    for scanner in ("people", "people", "bots"):
+        cache.scans.count(qr_id, scanner, day)
+    cache.scans.count(other, "people", day)
+    counted = cache.scans.of_code(qr_id, day.date())
+    assert counted.counts == {qr_id: (2, 1)}
+    page, following = cache.scans.page(day.date(), 0, 10)
+    assert following == 0
+    assert page == Counted(counted.generation, {qr_id: (2, 1), other: (1, 0)})
