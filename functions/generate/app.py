@@ -33,7 +33,7 @@ def generate() -> Response[str]:
     key = event.headers.get("Idempotency-Key")
     if key is not None:
         key = check_idempotency_key(key)
-    request = parse(http.body_of(event), settings())
+    request = parse(http.body_of(event), settings(), http.host_of(event))
     if http.flag_of(event, "dry_run"):
         return http.respond(HTTPStatus.OK, preview(request, settings()))
     answer = generator().generate(request, http.owner_of(event), key)

@@ -69,7 +69,8 @@ def change() -> Response[str]:
     """Return 200 with the changed code."""
     event = app.current_event
     http.query_of(event, ())
-    patch = manage.parse_patch(http.body_of(event), settings())
+    host = http.host_of(event)
+    patch = manage.parse_patch(http.body_of(event), settings(), host)
     condition = manage.precondition(event.headers.get("If-Match"))
     return _answer(manager().change(http.owner_of(event), _id(), patch, condition))
 

@@ -33,6 +33,7 @@ OWNER = "key-of-the-owner"
 TARGET, OTHER, OVER = (f"https://example.com/{name}" for name in ("a", "b", "over"))
 BODY = {"data": TARGET, "dynamic": True, "expiration_hours": 24}
 DAY = timedelta(days=1)
+CALLED = "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"  # by the events
 
 
 @pytest.fixture
@@ -171,6 +172,7 @@ def test_an_edited_code_is_replayed_as_it_was(functions, create, send, scan):
         ({"data": "https://example.com/" + "x" * 2029}, "out_of_range", "data"),
         ({"data": "https://QR.example.org./s/00000000"}, "out_of_range", "data"),
         ({"data": "https://qr.example.org:443/"}, "out_of_range", "data"),
+        ({"data": f"https://{CALLED}/prod/s/00000000"}, "out_of_range", "data"),
         ({"expired_url": "https://qr.example.org"}, "out_of_range", "expired_url"),
         ({"expired_url": "ftp://example.com"}, "out_of_range", "expired_url"),
         ({"dynamic": 1}, "invalid_type", "dynamic"),

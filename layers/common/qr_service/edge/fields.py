@@ -6,7 +6,7 @@ field, the received value and the allowed values.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from qr_service.engine.colours import TRANSPARENT
@@ -117,9 +117,11 @@ class Target(Field):
     most = MOST_TARGET
     allowed = f"an http or https URI of at most {MOST_TARGET:,} ASCII characters"
 
-    def __init__(self, name: str, about: str, *, own_host: str, **common: Any) -> None:
+    def __init__(
+        self, name: str, about: str, *, own_hosts: Collection[str], **common: Any
+    ) -> None:
         super().__init__(name, about, **common)
-        self.own_host = own_host
+        self.own_hosts = own_hosts
 
     def check(self, name: str, value: Any) -> str:
         """Return the URI."""
@@ -128,7 +130,7 @@ class Target(Field):
         match = _TARGET.fullmatch(value) if len(value) <= self.most else None
         if not match:
             raise BadField(name, value, self.allowed)
-        if self.own_host and match["host"].lower().rstrip(".") == self.own_host:
+        if match["host"].lower().rstrip(".") in self.own_hosts:
             raise BadField(name, value, "a URI of another host than this service")
         return value
 

@@ -130,6 +130,11 @@ def owner_of(event: APIGatewayProxyEvent) -> str:
     return event.request_context.identity.api_key_id or "anonymous"
 
 
+def host_of(event: APIGatewayProxyEvent) -> str:
+    """Return the host that was called, as API Gateway knows it, not by a header."""
+    return event.request_context.domain_name or ""
+
+
 def prefers_image(accept: str) -> bool:
     """Return whether an Accept header prefers an image to JSON (RFC 9110, 12.5.1).
 

@@ -12,9 +12,9 @@ from qr_service.config import Settings
 from qr_service.edge.fields import Field, read_all
 from qr_service.edge.request import (
     expiration_field,
+    hosts_of,
     label_field,
     load,
-    own_host_of,
     target_field,
 )
 from qr_service.errors import BadField, BadRequest
@@ -83,15 +83,21 @@ def cursor_of(created_at: datetime, qr_id: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def parse_patch(body: bytes, settings: Settings) -> Patch:
-    """Return the checked body of a PATCH; raises BodyTooLarge or BadRequest."""
+def parse_patch(body: bytes, settings: Settings, called: str = "") -> Patch:
+    """Return the checked body of a PATCH; raises BodyTooLarge or BadRequest.
+
+    `called` is the host that was called.
+    """
     fields = load(body)
-    declared = patch_fields(settings.max_expiration_hours, own_host_of(settings))
+    own_hosts = hosts_of(settings, called)
+    declared = patch_fields(settings.max_expiration_hours, own_hosts)
     return Patch(fields.keys(), **read_all(declared, fields))
 
 
 @lru_cache(8)
-def patch_fields(most_hours: float, own_host: str = "") -> tuple[Field, ...]:
+def patch_fields(
+    most_hours: float, own_hosts: frozenset[str] = frozenset()
+) -> tuple[Field, ...]:
     """Return the fields of PATCH /codes/{qr_id}; of what is absent nothing changes."""
     return (
         label_field(nullable=True),
@@ -101,11 +107,11 @@ def patch_fields(most_hours: float, own_host: str = "") -> tuple[Field, ...]:
             "It brings a dynamic code back that has ended by itself.",
         ),
         target_field(
-            "data", own_host, about="Of a dynamic code: where a scan is sent."
+            "data", own_hosts, about="Of a dynamic code: where a scan is sent."
         ),
         target_field(
             "expired_url",
-            own_host,
+            own_hosts,
             nullable=True,
             about="Of a dynamic code: where a scan is sent after the end; null removes "
             "it.",

@@ -66,12 +66,15 @@ class GenerateRequest:
     count: bool = True
 
 
-def parse(body: bytes, settings: Settings) -> GenerateRequest:
-    """Return the checked request; raises BodyTooLarge or BadRequest."""
+def parse(body: bytes, settings: Settings, called: str = "") -> GenerateRequest:
+    """Return the checked request; raises BodyTooLarge or BadRequest.
+
+    `called` is the host that was called.
+    """
     fields = load(body)
-    own_host = own_host_of(settings)
+    own_hosts = hosts_of(settings, called)
     declared = generate_fields(
-        settings.default_expiration_hours, settings.max_expiration_hours, own_host
+        settings.default_expiration_hours, settings.max_expiration_hours, own_hosts
     )
     values = read_all(declared, fields)
     if values["dynamic"]:
@@ -82,7 +85,7 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
                 field="expiration_hours",
                 allowed=expiration_field(settings.max_expiration_hours, "").allowed,
             )
-        target_field("data", own_host, "").check("data", values["data"])
+        target_field("data", own_hosts, "").check("data", values["data"])
     else:
         for name, default in _OF_DYNAMIC.items():
             if values[name] != default:
@@ -93,7 +96,7 @@ def parse(body: bytes, settings: Settings) -> GenerateRequest:
 
 @lru_cache(8)
 def generate_fields(
-    default_hours: float, most_hours: float, own_host: str = ""
+    default_hours: float, most_hours: float, own_hosts: frozenset[str] = frozenset()
 ) -> tuple[Field, ...]:
     """Return the fields of `POST /generate`, in the order in which they are checked."""
     return (
@@ -123,7 +126,7 @@ def generate_fields(
         ),
         target_field(
             "expired_url",
-            own_host,
+            own_hosts,
             needs="dynamic",
             about="Where a scan is sent after the end; a page says that it is over if "
             "there is none.",
@@ -261,20 +264,22 @@ def expiration_field(most_hours: float, about: str, **common: Any) -> Number:
     )
 
 
-def target_field(name: str, own_host: str, about: str, **common: Any) -> Target:
+def target_field(
+    name: str, own_hosts: frozenset[str], about: str, **common: Any
+) -> Target:
     """Return a field that says where a scan is sent."""
     return Target(
         name=name,
         example=f"https://example.com/{name}",
-        own_host=own_host,
+        own_hosts=own_hosts,
         about=about,
         **common,
     )
 
 
-def own_host_of(settings: Settings) -> str:
-    """Return the host of the service's short URLs, "" without one."""
-    return urlsplit(settings.public_url).hostname or ""
+def hosts_of(settings: Settings, called: str) -> frozenset[str]:
+    """Return the hosts of this service: that of short URLs, and the one called."""
+    return frozenset({urlsplit(settings.public_url).hostname or "", called.lower()})
 
 
 def label_field(**common: Any) -> Text:
