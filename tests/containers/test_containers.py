@@ -14,7 +14,7 @@ from tests.support.examples import ALL, CONTAINER_DATA, RETRIEVED, STATUS
 
 
 @pytest.mark.parametrize(
-    "event", [e for e in ALL if e.startswith(("generate/", "retrieve/"))]
+    "event", [e for e in ALL if e.startswith(("generate/", "retrieve/", "redirect/"))]
 )
 def test_an_example_event_gets_the_expected_status(answer_of, event):
     answer = answer_of(event)
