@@ -15,7 +15,9 @@ from qr_service.config import settings
 from qr_service.errors import DatabaseUnavailable
 from qr_service.stores.cache import COUNT, FRESH_SECONDS
 from qr_service.stores.links import LinkTable
-from qr_service.stores.table import MOST_TARGETS
+from qr_service.stores.owned import OwnedTable
+from qr_service.stores.scans import ScanTable
+from qr_service.stores.table import MOST_TARGETS, CodeTable
 
 from local.http import get
 from proof.audit import text_of
@@ -680,3 +682,52 @@ def test_a_scan_that_finds_no_database_is_a_page(functions, monkeypatch):
     reply = get_scan(functions.redirect, "00000001")
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert "Please try again" in reply.text
+
+
+# -------------------------------------------------------------------- by an index
+
+MANY = """
+    INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
+        created_at, expires_at, slug, printed, count, targets, kept_until)
+    SELECT gen_random_uuid(), 'o' || mod(n, 100), 'https://example.com', '{}', 'k',
+        'image/png', now() - interval '1 day', now() + mod(n, 365) * interval '1 day',
+        CASE WHEN dynamic THEN translate(lpad(to_hex(n), 8, '0'), 'abcdef', 'ABCDEF')
+        END, CASE WHEN dynamic THEN 'p' END, CASE WHEN dynamic THEN true END,
+        CASE WHEN dynamic THEN '[]'::jsonb END,
+        CASE WHEN dynamic THEN now() + (mod(n, 365) + 31) * interval '1 day' END
+    FROM (SELECT n, mod(n, 2) = 0 AS dynamic FROM generate_series(1, 20000) AS n) AS each
+"""
+BODY_OF_SCAN = "SELECT prosrc FROM pg_proc WHERE proname = 'scan'"
+
+
+def test_every_look_up_among_many_codes_uses_an_index(database):
+    database(MANY)
+    database("INSERT INTO scans SELECT id, now(), id, 1, 1 FROM qr_codes WHERE count")
+    database("ANALYZE")
+    ((qr_id, slug),) = database(
+        "SELECT id, slug FROM qr_codes WHERE slug IS NOT NULL LIMIT 1"
+    )
+    ((body,),) = database(BODY_OF_SCAN)
+    past, week = datetime(2020, 1, 1, tzinfo=UTC), timedelta(days=7)
+    counted = {"ids": [qr_id], "people": [1], "bots": [1]}
+    days = {"first": past.date(), "last": datetime.now(UTC).date()}
+    for statement, parameters in (
+        (body.replace("wanted", "%(slug)s"), {"slug": slug}),
+        (CodeTable._CONFLICT, {"id": qr_id, "slug": slug}),
+        (CodeTable._LOCK_DUE, {"due": past, "id": qr_id, "limit": 9}),
+        (CodeTable._BACKLOG, {"limit": 9}),
+        (CodeTable._ENDING, {"time": week}),
+        (CodeTable._PURGE, {"age": week, "limit": 9}),
+        (OwnedTable._ID_OF, {"slug": slug}),
+        (ScanTable._FLUSH, {**counted, "day": past.date(), "generation": qr_id}),
+        (ScanTable._SCANS, {"id": qr_id, **days}),
+    ):
+        plan = explained(database, statement, parameters)
+        assert "Index" in plan
+        assert "Seq Scan" not in plan, plan
+
+
+def explained(database, statement, parameters):
+    named = re.sub(r"%\((\w+)\)s", r"%s", statement)
+    values = [parameters[name] for name in re.findall(r"%\((\w+)\)s", statement)]
+    return "\n".join(line for (line,) in database(f"EXPLAIN {named}", *values))
