@@ -3,6 +3,7 @@
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg2
@@ -14,6 +15,7 @@ from qr_service.codes import SLUG_ALPHABET
 from qr_service.config import settings
 from qr_service.errors import DatabaseUnavailable
 from qr_service.stores.cache import COUNT, FRESH_SECONDS
+from qr_service.stores.database import Database
 from qr_service.stores.links import LinkTable
 from qr_service.stores.owned import OwnedTable
 from qr_service.stores.scans import ScanTable
@@ -364,6 +366,20 @@ def test_a_slug_is_kept_for_ever_with_what_follows_a_natural_end(
     assert scan(slug) == (302, OVER)
 
 
+def test_a_row_with_a_slug_keeps_no_other_from_being_purged(
+    functions, create, database, servers
+):
+    create()
+    post_generate(functions.generate, {"data": "x"})
+    database("UPDATE qr_codes SET expires_at = created_at, kept_until = NULL")
+    for age, which in ((9, "slug IS NOT NULL"), (8, "slug IS NULL")):
+        moment = f"now() - interval '{age} days'"
+        database(f"UPDATE qr_codes SET erased_at = {moment} WHERE {which}")
+    url = servers.postgresql.url("qr_cleanup")
+    table = CodeTable(Database(replace(settings(), database_url=url)))
+    assert [table.purge(7 * DAY, 1) for _ in range(2)] == [1, 0]
+
+
 def test_nobody_deletes_the_row_of_a_slug(create, database, servers):
     create()
     with psycopg2.connect(servers.postgresql.url("qr_admin")) as connection:
@@ -395,6 +411,8 @@ def test_a_code_that_ended_by_itself_is_kept_and_comes_back(
     assert scan(slug) == (302, OVER), "a target brings nothing back"
     back = change(send, qr_id, expiration_hours=2)
     assert back.status == 200
+    kept = datetime.fromisoformat(back.body["kept_until"]) - end_of(back.body)
+    assert kept == 30 * DAY
     assert scan(slug) == (302, OTHER)
     reply = get_retrieve(functions.retrieve, qr_id)
     assert reply.status == 200
@@ -555,6 +573,7 @@ def test_people_and_bots_are_counted_apart(functions, create, scan, send):
     functions.clean_up()
     assert counts(send, made) == (1, 2)
     scan(slug)
+    functions.clean_up()
     body = send("GET", f"{made['qr_id']}/scans").body
     today = datetime.now(UTC).date().isoformat()
     assert body["days"] == [{"day": today, "people": 2, "bots": 2}]
@@ -695,7 +714,9 @@ MANY = """
         END, CASE WHEN dynamic THEN 'p' END, CASE WHEN dynamic THEN true END,
         CASE WHEN dynamic THEN '[]'::jsonb END,
         CASE WHEN dynamic THEN now() + (mod(n, 365) + 31) * interval '1 day' END
-    FROM (SELECT n, mod(n, 2) = 0 AS dynamic FROM generate_series(1, 20000) AS n) AS each
+    FROM (
+        SELECT n, mod(n, 2) = 0 AS dynamic FROM generate_series(1, 20000) AS n
+    ) AS each
 """
 BODY_OF_SCAN = "SELECT prosrc FROM pg_proc WHERE proname = 'scan'"
 
