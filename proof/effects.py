@@ -107,7 +107,7 @@ EFFECTS = {
 def installed(boundary: Boundary, clients: Clients) -> Iterator[None]:
     """Let all effects of the service cross a boundary."""
 
-    def connect(settings: Any) -> Connection:
+    def connect(settings: Any, _: Any = None) -> Connection:
         return boundary.cross(
             "postgresql connect",
             lambda: Connection(clients.postgresql(settings), boundary),

@@ -457,7 +457,7 @@ class History:
             return self._look_up()
         if draw < 19:
             return self._manage(self._some_code())
-        if draw < 24 or self.random.randrange(2):
+        if draw < 24:
             return "cleanup", self._clean_up(self.random.choice(SLICES))
         return "migrate", self._migrate()
 

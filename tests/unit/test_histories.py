@@ -24,7 +24,7 @@ def test_no_history_breaks_a_promise(random):
 
 @pytest.fixture(scope="module")
 def many():
-    return [run(Random(seed)) for seed in range(2000)]
+    return [run(Random(seed)) for seed in range(6000)]
 
 
 def test_a_seed_repeats_its_history(many):

@@ -9,6 +9,7 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import psycopg2
@@ -133,17 +134,24 @@ class Database:
             self._connection.close()
         self._used_at = now
         if self._connection is None or self._connection.closed:
-            extensions.set_wait_callback(
-                lambda connection: _wait(connection, self._seconds)
-            )
-            self._connection = connect(self._settings)
+            self._connection = connect(self._settings, lambda: self._seconds)
             self._connection.autocommit = True
             idle = 0.0
         return self._connection, idle
 
 
-def connect(settings: Settings) -> extensions.connection:
+class _Connection(extensions.connection):
+    """A connection whose statements, and its opening, wait for `limit()` seconds."""
+
+    limit: Callable[[], float]
+
+
+def connect(
+    settings: Settings, limit: Callable[[], float] = lambda: TIMEOUT
+) -> extensions.connection:
     """Return a new connection; with IAM its password is a token for 15 minutes.
+
+    No answer is waited for longer than `limit()` seconds.
 
     RDS Proxy accepts all of these parameters and pins no connection because of them.
     The statement timeout is set on the role instead. Raises psycopg2.OperationalError.
@@ -162,8 +170,18 @@ def connect(settings: Settings) -> extensions.connection:
             "sslmode": "verify-full",
             "sslrootcert": settings.ca_bundle,
         }
+
+    def opened(dsn: str, **given: Any) -> _Connection:
+        connection = _Connection.__new__(_Connection)
+        connection.limit = limit  # also while it opens, which is what __init__ does
+        connection.__init__(dsn, **given)  # type: ignore[misc]
+        return connection
+
+    # Always the same function: psycopg2 holds no reference while it calls it, so one
+    # that another thread replaces would be gone.
+    extensions.set_wait_callback(_wait)
     connection: extensions.connection = psycopg2.connect(
-        settings.database_url, **options
+        settings.database_url, connection_factory=opened, **options
     )
     return connection
 
@@ -173,17 +191,18 @@ def connect_with_retries(
 ) -> extensions.connection:
     """Return a new connection whose statements may take up to `seconds_left()`.
 
-    That limit then applies to all connections of this process. With IAM, connecting is
-    retried for a minute, or less if less time is left: a role that was just created is
-    not known everywhere yet. Raises SafeError with libpq's reason: which user was
-    refused, where and why.
+    With IAM, connecting is retried for a minute, or less if less time is left: a role
+    that was just created is not known everywhere yet. Raises SafeError with libpq's
+    reason: which user was refused, where and why.
     """
-    extensions.set_wait_callback(lambda connection: _wait(connection, TIMEOUT))
+    opened = False
     retry_for = _RETRY_FOR if settings.database_auth == "iam" else 0.0
     deadline = time.monotonic() + min(retry_for, seconds_left() - TIMEOUT)
     while True:
         try:
-            connection = connect(settings)
+            connection = connect(
+                settings, lambda: seconds_left() if opened else TIMEOUT
+            )
             break
         except _LOST as error:
             if time.monotonic() >= deadline:
@@ -191,7 +210,7 @@ def connect_with_retries(
                 raise SafeError(f"cannot connect to the database: {reason}") from None
             logger.warning("database does not answer", **describe(error))
             time.sleep(_PAUSE)
-    extensions.set_wait_callback(lambda connection: _wait(connection, seconds_left()))
+    opened = True
     return connection
 
 
@@ -205,9 +224,13 @@ def _token(settings: Settings) -> str:
     )
 
 
-def _wait(connection: extensions.connection, seconds: float) -> None:
-    """Wait for an answer, for `seconds` at most (psycopg2's wait callback)."""
-    deadline = time.monotonic() + seconds
+def _wait(connection: extensions.connection) -> None:
+    """Wait for an answer, for the connection's limit (psycopg2's wait callback).
+
+    One that another part of the process has opened waits for as long as it takes.
+    """
+    limit = getattr(connection, "limit", None)
+    deadline = time.monotonic() + (limit() if limit else inf)
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         reading = state == extensions.POLL_READ
@@ -215,5 +238,6 @@ def _wait(connection: extensions.connection, seconds: float) -> None:
             connection.fileno(), select.POLLIN if reading else select.POLLOUT
         )
         remaining = deadline - time.monotonic()
-        if remaining <= 0 or not poller.poll(remaining * 1000):
+        milliseconds = None if remaining == inf else remaining * 1000
+        if remaining <= 0 or not poller.poll(milliseconds):
             raise TimeoutError("PostgreSQL did not answer in time")
