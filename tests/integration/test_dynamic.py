@@ -624,6 +624,13 @@ def test_a_wrong_day_is_refused(create, send, query, field):
     assert (reply.status, reply.body["field"]) == (400, field)
 
 
+def test_counts_are_shown_to_the_owner_alone(functions, create):
+    made, _ = create()
+    path = f"{made['qr_id']}/scans"
+    reply = manage(functions.manage, "GET", path, api_key_id="somebody else")
+    assert (reply.status, reply.body["code"]) == (404, "not_found")
+
+
 def test_whoever_does_not_want_counts_has_none(functions, create, scan, send, database):
     made, slug = create(count=False)
     scan(slug)
