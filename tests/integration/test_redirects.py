@@ -99,7 +99,7 @@ def nginx(tmp_path):
         with (tmp_path / "nginx.log").open("w") as log:
             started.append(subprocess.Popen(command, stdout=log, stderr=log))
         url = f"http://127.0.0.1:{port}"
-        assert wait_until(lambda: _answers(url), 10), (
+        assert wait_until(lambda: _answers(url), 30), (
             tmp_path / "nginx.log"
         ).read_text()
         return url
