@@ -2,6 +2,7 @@
 
 Rounds are repeated until there were as many cases as wanted. The last line is `N cases,
 no failure`. schemathesis.toml lists what is not checked, hooks.py what is not sent.
+With a seed there are no chains: they send what was answered, which differs each time.
 """
 
 import argparse
@@ -20,17 +21,18 @@ from tests.support.launcher import Launcher
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 HANGS = 900  # seconds, after which a round is given up; it takes half a minute
+REPEATABLE = "--phases=examples,coverage,fuzzing"
 EXAMPLES = 50  # of each operation and phase in a round
 GENERATED = re.compile(r"^ +(\d+) generated", re.MULTILINE)
 
 
-def cases(url: str, folder: str, seed: int) -> int:
+def cases(url: str, folder: str, seed: int, *options: str) -> int:
     """Run a round; return its number of cases, 0 if one of them failed."""
     done = subprocess.run(
         [
             *("schemathesis", f"--config-file={CONFIG}"),
             *("run", f"{url}/openapi.json", "--no-color"),
-            *("--max-examples", str(EXAMPLES), "--seed", str(seed)),
+            *("--max-examples", str(EXAMPLES), "--seed", str(seed), *options),
         ],
         cwd=folder,
         env={
@@ -57,6 +59,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of the first round")
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else SystemRandom().randrange(10**6)
+    options = () if given.seed is None else (REPEATABLE,)
     began, total = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -66,9 +69,11 @@ def main() -> int:
             return 1
         try:
             while total < given.cases:
-                more = cases(launcher.url, folder, seed)
+                more = cases(launcher.url, folder, seed, *options)
                 if not more:
-                    print(f"A case failed; to repeat: make fuzz SEED={seed}")
+                    print(
+                        f"A case failed. Those without a chain: make fuzz SEED={seed}"
+                    )
                     return 1
                 total += more
                 seed += 1

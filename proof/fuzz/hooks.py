@@ -19,9 +19,9 @@ def filter_case(_: schemathesis.HookContext, case: schemathesis.Case) -> bool:
 
     SAM cannot pass on a body that is not UTF-8: 502. The tests of the handlers send
     such bodies. 400 is right for a cursor that the service has not given, for a life
-    that is too long for this stack, for a logo that is no picture, for modules too small
-    for their shape or too large for the image, for a first day after the last one, and
-    for an If-Match without quotes, which schemathesis takes off an ETag.
+    that is too long for this stack, for a logo that is no picture, for modules that are
+    too small for their shape or too large for the image, for a first day after the last
+    one, and for an If-Match without quotes, which schemathesis takes off an ETag.
     """
     body = case.body
     if isinstance(body, bytes):
