@@ -98,7 +98,7 @@ readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: 
 PROOF := PYTHONPATH=layers/common POWERTOOLS_METRICS_DISABLED=true \
   AWS_ACCESS_KEY_ID=model AWS_SECRET_ACCESS_KEY=model $(IN_VENV) python -m
 
-fuzz: ## Send 10,000 requests made from the OpenAPI document (CASES=, SEED=)
+fuzz: ## Send 10,000 requests made from the OpenAPI document (CASES=; SEED=: no chains)
 	@ENVIRONMENTS=fuzz PYTHONPATH=.:layers/common $(IN_VENV) python -m proof.fuzz \
 	  $(if $(CASES),--cases $(CASES)) $(if $(SEED),--seed $(SEED))
 

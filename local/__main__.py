@@ -18,7 +18,7 @@ from local import keys
 from local.processes import LocalError, free_port
 from local.project import ROOT
 from local.servers import postgresql_programs
-from local.stack import API, Stack, any_stack, holding, recorded
+from local.stack import API, Stack, any_stack, holding
 from local.supervisor import say, supervise
 
 DATA = '{"data":"https://example.com","expiration_hours":24}'
@@ -63,14 +63,8 @@ def invoke(state: Path, function: str, event: str) -> None:
     """Print a function's answer to an event, and nothing else."""
     with any_stack(state) as stack:
         if function != "migrate":
-            migrate(stack)
+            stack.migrate()
         print(stack.invoke(function, event))
-
-
-def migrate(stack: Stack) -> None:
-    """Apply the migrations, unless `make run` has done so."""
-    if not recorded(stack.state).get("url"):
-        stack.invoke("migrate", "apply")
 
 
 def key(state: Path, name: str) -> None:
@@ -86,7 +80,7 @@ def transfer(state: Path, source: str, target: str) -> None:
     with any_stack(state) as stack, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "event.json"
         file.write_text(json.dumps(event))
-        migrate(stack)
+        stack.migrate()
         done, complete = 0, False
         while not complete:
             answer = json.loads(stack.invoke("manage", file))

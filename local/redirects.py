@@ -62,7 +62,7 @@ class Redirect:
 
 def of_database(database: str, owner: str | None) -> Iterator[Redirect]:
     """Yield the redirects of an owner, or of all; raises psycopg2.Error."""
-    with closing(psycopg2.connect(database)) as connection:
+    with closing(psycopg2.connect(database, connect_timeout=10)) as connection:
         connection.set_session(readonly=True)
         with connection.cursor("redirects") as cursor:  # on the server, page by page
             cursor.itersize = PAGE
@@ -142,6 +142,7 @@ def main() -> int:
             database = given.database
             if database is None:
                 local = stack.enter_context(any_stack(given.state.absolute()))
+                local.migrate()
                 variables = json.loads(local.api.variables.read_text())
                 database = variables["MigrateFunction"]["DATABASE_URL"]
             count = write(of_database(database, given.owner), given.to)

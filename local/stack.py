@@ -160,6 +160,11 @@ class Stack:
         draft.write_text(json.dumps(entries, indent=2))
         draft.replace(self.processes)  # a reader never sees half of it
 
+    def migrate(self) -> None:
+        """Apply the migrations, unless `make run` has done so."""
+        if not recorded(self.state).get("url"):
+            self.invoke("migrate", "apply")
+
     def invoke(self, function: str, event: str | Path) -> str:
         """Return a function's JSON answer to an event, given by its name or its file.
 

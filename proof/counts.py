@@ -118,7 +118,7 @@ class Counting:
                 table.flush(today, page[0])
 
     def erase(self) -> None:
-        """Erase a code that the cache has counts of, and create another."""
+        """Erase a code, of which the cache still has counts."""
         qr_id = self._code()
         row = self.database.rows[qr_id]
         self.database.rows[qr_id] = replace(

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.processes import LocalError
 from local.project import ROOT
-from local.stack import any_stack, recorded
+from local.stack import any_stack
 from proof.audit import Entry, State, leftovers, violations
 from proof.models import Row
 
@@ -147,8 +147,7 @@ def main() -> int:
     state = parser.parse_args().state.absolute()
     try:
         with any_stack(state) as stack:
-            if not recorded(state).get("url"):
-                stack.invoke("migrate", "apply")
+            stack.migrate()
             environment = json.loads(stack.api.variables.read_text())
             with closing(Stores.of(environment)) as stores:
                 found = audit(stores)

@@ -121,12 +121,13 @@ def _shown(owned: OwnedCode) -> dict[str, Any]:
         "created_at": timestamp(owned.created_at),
         "expires_at": timestamp(owned.code.expires_at),
     }
-    if owned.kept_until:
+    if owned.slug:
+        kept_until = owned.kept_until or owned.code.expires_at
         shown |= {
             "short_url": owned.printed,
             "expired_url": owned.expired_url,
             "count": owned.counts,
-            "kept_until": timestamp(owned.kept_until),
+            "kept_until": timestamp(kept_until),
         }
     if owned.targets:
         shown["targets"] = owned.targets

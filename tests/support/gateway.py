@@ -100,16 +100,8 @@ def get_retrieve(
     method: str = "GET",
 ) -> Reply:
     """Send GET, or HEAD, of /retrieve/{qr_id}."""
-    request = event("retrieve/json" if method == "GET" else "retrieve/head")
-    old = request["pathParameters"]["qr_id"]
-    request["pathParameters"]["qr_id"] = qr_id
-    request["path"] = request["path"].replace(old, qr_id)
-    context = request["requestContext"]
-    context["path"] = context["path"].replace(old, qr_id)
-    if query:
-        request["queryStringParameters"] = dict(query)
-        request["multiValueQueryStringParameters"] = {k: [v] for k, v in query.items()}
-    return _call(handler, request, headers)
+    case = "retrieve/json" if method == "GET" else "retrieve/head"
+    return _get(handler, case, qr_id, headers, query)
 
 
 def get_scan(
@@ -121,12 +113,24 @@ def get_scan(
     method: str = "GET",
 ) -> Reply:
     """Send GET, or HEAD, of /s/{slug}, as the browser of a telephone does."""
-    request = event("redirect/scan" if method == "GET" else "redirect/head")
-    old = request["pathParameters"]["slug"]
-    request["pathParameters"]["slug"] = slug
-    request["path"] = request["path"].replace(old, slug)
+    case = "redirect/scan" if method == "GET" else "redirect/head"
+    return _get(handler, case, slug, headers, query)
+
+
+def _get(
+    handler: Handler,
+    case: str,
+    name: str,
+    headers: Mapping[str, str] | None,
+    query: Mapping[str, str] | None,
+) -> Reply:
+    """Send an event with another name in place of its only path parameter."""
+    request = event(case)
+    ((parameter, old),) = request["pathParameters"].items()
+    request["pathParameters"] = {parameter: name}
+    request["path"] = request["path"].replace(old, name)
     context = request["requestContext"]
-    context["path"] = context["path"].replace(old, slug)
+    context["path"] = context["path"].replace(old, name)
     if query:
         request["queryStringParameters"] = dict(query)
         request["multiValueQueryStringParameters"] = {k: [v] for k, v in query.items()}

@@ -48,7 +48,7 @@ def problem(app: APIGatewayRestResolver, error: QRError) -> Response[str]:
 
 
 def resolver(report: Report = problem) -> APIGatewayRestResolver:
-    """Return a resolver that answers every error with a report of it."""
+    """Return a resolver that answers every error with the response `report` makes."""
     app = APIGatewayRestResolver(serializer=_dump)
 
     @app.exception_handler(QRError)  # type: ignore[untyped-decorator]
