@@ -148,7 +148,7 @@ packages: ## Install the Debian packages that tests and rehearsal use
 	$(SUDO) apt-get update -qq
 	@# In runlevel 1 no service starts: the rehearsal starts servers of its own.
 	$(SUDO) env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq \
-	  --no-install-recommends libzbar0 nginx openssl postgresql redis-server
+	  --no-install-recommends ghostscript libzbar0 nginx openssl poppler-utils postgresql redis-server
 
 clean: ## Remove environments, builds and caches (DATA=1: local data too)
 	@[ ! -e .local/lock ] || flock --nonblock .local/lock true || { echo "make run is running; stop it first." >&2; exit 1; }

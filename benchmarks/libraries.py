@@ -17,7 +17,9 @@ import segno
 import zxingcpp
 from PIL import Image
 from pyzbar import pyzbar
+from qr_service.engine.layout import lay_out
 from qr_service.engine.png import two_colours
+from qr_service.engine.style import Style
 from qr_service.engine.symbol import INDICATOR, LEVELS, Level
 from qrcode.image.styledpil import StyledPilImage
 from qrcode.image.styles.colormasks import RadialGradiantColorMask
@@ -149,7 +151,8 @@ def _libqrencode() -> dict[str, Library]:
         library.QRcode_free(found)
         starts = range(0, len(bits), width)
         rows = ["".join(bits[start : start + width]) for start in starts]
-        return two_colours(rows, MODULE_SIZE, BORDER, "#000000", "#ffffff")
+        style = Style(module_size=MODULE_SIZE, border=BORDER)
+        return two_colours(rows, lay_out(width, style), style.dark, style.light)
 
     return {"libqrencode": Library(encode, proof=proof)}
 

@@ -4,11 +4,12 @@ What they say of fields comes from edge/request.py and edge/manage.py.
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 from qr_service.edge.fields import Field, Object
-from qr_service.edge.request import MOST_LABEL
-from qr_service.engine.style import FORMATS
+from qr_service.edge.request import BLENDED, MOST_LABEL, SIZES
+from qr_service.engine.style import BLENDED_FORMATS, FORMATS
 from qr_service.engine.symbol import LEVELS
 from qr_service.stores.table import MOST_TARGETS
 
@@ -40,6 +41,14 @@ PROPERTIES: Document = {
         "description": "The width of the image in pixels; its height is the same.",
     },
     "format": {"type": "string", "enum": list(FORMATS)},
+    "module_mm": {
+        "type": "number",
+        "description": "Only of an image with a printed size: a module's side in mm.",
+    },
+    "width_mm": {
+        "type": "number",
+        "description": "Only of an image with a printed size: its side in mm.",
+    },
     "margin": {
         "type": "number",
         "minimum": 0,
@@ -88,12 +97,27 @@ def of_dynamic(fields: Sequence[Field]) -> Document:
     }
 
 
+def at_most_one(names: Sequence[str]) -> Document:
+    """Return that no two of these fields are given."""
+    pairs = [{"required": list(pair)} for pair in combinations(names, 2)]
+    return {"not": {"anyOf": pairs}}
+
+
+def of_vectors() -> Document:
+    """Return that some formats have neither a gradient nor a logo."""
+    others = [form for form in FORMATS if form not in BLENDED_FORMATS]
+    return {
+        "if": {"required": ["format"], "properties": {"format": {"enum": others}}},
+        "then": {"properties": dict.fromkeys(sorted(BLENDED), False)},
+    }
+
+
 SHORT_URL = {
     "type": "string",
     "description": "Only of a dynamic code: what its image holds.",
 }
-_ALWAYS = {name: value for name, value in PROPERTIES.items() if name != "logo_size"}
-_LOGO = {"logo_size": PROPERTIES["logo_size"]}
+_SOMETIMES = {name: PROPERTIES[name] for name in ("module_mm", "width_mm", "logo_size")}
+_ALWAYS = {name: PROPERTIES[name] for name in PROPERTIES if name not in _SOMETIMES}
 OWNED_ALWAYS: Document = {
     "qr_id": CODE,
     "label": {
@@ -130,10 +154,13 @@ TARGETS = {
 }
 COUNT = {"type": "integer", "minimum": 0}
 SCHEMAS = {
-    "GenerateRequest": {**described(FIELDS), **of_dynamic(FIELDS)},
+    "GenerateRequest": {
+        **described(FIELDS),
+        "allOf": [of_dynamic(FIELDS), at_most_one(SIZES), of_vectors()],
+    },
     "Generated": answer(
         {"qr_id": CODE, "expires_at": MOMENT, **_ALWAYS},
-        {**_LOGO, "short_url": SHORT_URL},
+        {**_SOMETIMES, "short_url": SHORT_URL},
     ),
     "Preview": answer(
         {
@@ -145,7 +172,7 @@ SCHEMAS = {
                 "description": "How many more bits of data the version could hold.",
             },
         },
-        _LOGO,
+        _SOMETIMES,
     ),
     "Retrieved": answer(
         {

@@ -18,7 +18,7 @@ from typing import Any, Self
 import zxingcpp
 from PIL import Image as Raster
 from qr_service.codes import LEAST_LIFE
-from qr_service.engine import svg
+from qr_service.engine.readback import drawn
 from qr_service.errors import timestamp
 from qr_service.stores.cache import EXPIRED_SECONDS, FRESH_SECONDS
 
@@ -118,10 +118,9 @@ def leftovers(state: State) -> Iterator[str]:
 
 @lru_cache(256)
 def text_of(body: bytes) -> str:
-    """Return the text that zxing-cpp reads in an image, PNG or SVG; "" if none."""
-    if body.startswith(b"<svg"):
-        picture = svg.rasterise(body, 8)
-    else:
+    """Return the text that zxing-cpp reads in an image file; "" if none."""
+    picture = drawn(body)
+    if picture is None:
         raster = Raster.open(BytesIO(body)).convert("RGBA")
         paper = Raster.new("RGBA", raster.size, "white")
         picture = Raster.alpha_composite(paper, raster)

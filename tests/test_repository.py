@@ -311,13 +311,21 @@ def is_parsed(fields: Mapping[str, Any]) -> bool:
     return True
 
 
+# What a field needs beside it.
+NEEDS = {field.name: field.needs for field in declared.FIELDS}
+NEEDED = {
+    "": {},
+    "dynamic": {"dynamic": True},
+    "logo": {"logo": LOGO},
+    "size_mm": {"size_mm": 30},
+}
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_the_model_and_the_function_accept_the_same_values(name):
     validator = Draft4Validator(MODEL)  # API Gateway's draft
     values = [*ODDITIES, *(v for each in FIELDS.values() for v in boundaries(each))]
-    base = {"data": "https://example.com", "logo": LOGO}  # logo_size requires a logo
-    if name != "data":  # of which a dynamic code requires more than the model says
-        base |= {"dynamic": True, "expiration_hours": 1}
+    base = {"data": "https://example.com", "expiration_hours": 1, **NEEDED[NEEDS[name]]}
     bodies = [{**base, name: value} for value in values]
     accepted = [body[name] for body in bodies if validator.is_valid(body)]
     assert accepted == [body[name] for body in bodies if is_parsed(body)], (

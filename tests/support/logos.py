@@ -10,7 +10,7 @@ from string import ascii_lowercase, digits
 from PIL import Image as Raster
 from PIL import ImageCms, ImageDraw
 from qr_service.engine.images import render
-from qr_service.engine.style import FORMATS, SHAPES, Style
+from qr_service.engine.style import BLENDED_FORMATS, SHAPES, Style
 from qr_service.engine.symbol import LEVELS, encode
 
 from tests.support.requests import request
@@ -92,7 +92,7 @@ def random_request(seed):
     data = "".join(rng.choices(alphabet, k=rng.randint(1, longest)))
     shape = rng.choice(["square", *SHAPES])  # "square" twice as often as the others
     style = Style(
-        format=rng.choice(FORMATS),
+        format=rng.choice(BLENDED_FORMATS),
         module_size=rng.choice([4, 5, 10]),
         shape=shape,
         light=rng.choice(["#ffffff", "transparent"]),

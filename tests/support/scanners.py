@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Raster
-from qr_service.engine import svg
+from qr_service.engine.readback import drawn
 
 try:
     from pyzbar import pyzbar
@@ -44,9 +44,9 @@ def opencv_reads(body: bytes) -> bytes | None:
 
 
 def picture(body: bytes) -> Raster.Image:
-    """Return an image file, PNG or SVG, in shades of grey on white paper."""
-    if body.startswith(b"<svg"):
-        return svg.rasterise(body, 8).convert("L")
+    """Return an image file in shades of grey on white paper."""
+    if vector := drawn(body):
+        return vector
     raster = Raster.open(BytesIO(body)).convert("RGBA")
     paper = Raster.new("RGBA", raster.size, "white")
     return Raster.alpha_composite(paper, raster).convert("L")

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image as Raster
 from PIL import ImageChops
 from qr_service.engine.colours import rgb
-from qr_service.engine.images import MAX_WIDTH, render
+from qr_service.engine.images import render
+from qr_service.engine.layout import MAX_WIDTH
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
 from qr_service.engine.symbol import encode
 from qr_service.errors import BadRequest
@@ -84,7 +85,7 @@ def test_a_shape_in_small_modules_is_refused_with_the_least_size(shape):
         with pytest.raises(BadRequest) as error:
             render(SYMBOL, Style(shape=shape, module_size=size))
         assert error.value.fields["field"] == "module_size"
-        assert error.value.fields["allowed"].startswith("4..40")
+        assert error.value.fields["allowed"].startswith("4..40 ")
     assert render(SYMBOL, Style(shape=shape, module_size=4))
     assert render(SYMBOL, Style(shape=shape, module_size=1, format="svg"))
 

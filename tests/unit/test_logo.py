@@ -11,7 +11,7 @@ from PIL import Image as Raster
 from qr_service.engine import logo as logos
 from qr_service.engine.images import render
 from qr_service.engine.readback import read
-from qr_service.engine.style import FORMATS, Style
+from qr_service.engine.style import BLENDED_FORMATS, Style
 from qr_service.engine.svg import rasterise
 from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import BadRequest, Unscannable
@@ -162,7 +162,7 @@ def test_without_boost_the_version_makes_room_for_the_logo(level):
     assert proof.symbol.version >= encode(DATA, level).version
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", BLENDED_FORMATS)
 @pytest.mark.parametrize("name", sorted(LOGOS))
 def test_the_logo_is_centred_with_half_a_module_of_light_around_it(form, name):
     size = 8 if form == "svg" else 10  # pixels a module, in the picture
@@ -182,14 +182,14 @@ def test_the_logo_is_centred_with_half_a_module_of_light_around_it(form, name):
         assert len(middle.getcolors(100_000)) > 1, "the logo is visible"
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", BLENDED_FORMATS)
 def test_equal_input_produces_equal_bytes(form):
     wanted = request(format=form, logo=letter())
     assert prove(wanted).image == prove(wanted).image
 
 
 @needs_zbar
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", BLENDED_FORMATS)
 def test_a_logo_that_is_a_qr_code_never_hides_the_real_one(form):
     """Either only the code itself is read, or the picture is refused."""
     for size in (None, 0.1, 0.2, 0.3):
@@ -215,7 +215,7 @@ def test_a_hostile_file_is_refused_with_a_short_reason(why):
     assert len(str(error.value.fields)) < 300
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", BLENDED_FORMATS)
 @pytest.mark.parametrize("name", sorted(unusual()))
 def test_an_unusual_file_is_drawn_like_any_other(name, form):
     body, kind = unusual()[name]

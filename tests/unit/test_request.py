@@ -31,7 +31,20 @@ def test_defaults_are_those_of_the_contract(settings):
     assert request.boost_error_correction is True
     assert request.eci == "auto"
     assert request.style == Style()
-    assert Style() == Style("png", 10, 4, "#000000", "#ffffff", "square", None, None)
+    assert Style() == Style(
+        format="png",
+        module_size=10,
+        width=None,
+        size_mm=None,
+        dpi=300,
+        border=4,
+        dark="#000000",
+        light="#ffffff",
+        shape="square",
+        gradient=None,
+        logo=None,
+        logo_size=None,
+    )
 
 
 def test_every_field_is_read(settings):
@@ -125,7 +138,21 @@ def test_a_refusal_of_a_body_says_what_is_wrong_and_where(raw, detail, settings)
         ({"eci": "always"}, "out_of_range", "eci"),
         ({"error_correction": "m"}, "out_of_range", "error_correction"),
         ({"error_correction": 1}, "invalid_type", "error_correction"),
-        ({"format": "pdf"}, "out_of_range", "format"),
+        ({"format": "gif"}, "out_of_range", "format"),
+        ({"width": 24}, "out_of_range", "width"),
+        ({"width": 4097}, "out_of_range", "width"),
+        ({"width": 300.5}, "invalid_type", "width"),
+        ({"size_mm": 4.9}, "out_of_range", "size_mm"),
+        ({"size_mm": "30"}, "invalid_type", "size_mm"),
+        ({"size_mm": 1001}, "out_of_range", "size_mm"),
+        ({"size_mm": 30, "dpi": 71}, "out_of_range", "dpi"),
+        ({"size_mm": 30, "dpi": 2401}, "out_of_range", "dpi"),
+        ({"dpi": 600}, "out_of_range", "dpi"),
+        ({"width": 300, "module_size": 10}, "out_of_range", "width"),
+        ({"module_size": 10, "size_mm": 30}, "out_of_range", "size_mm"),
+        ({"width": 300, "size_mm": 30}, "out_of_range", "size_mm"),
+        ({"format": "eps", "gradient": {"to": "#8b0000"}}, "out_of_range", "gradient"),
+        ({"format": "pdf", "logo": LOGO}, "out_of_range", "logo"),
         ({"module_size": 0}, "out_of_range", "module_size"),
         ({"module_size": 41}, "out_of_range", "module_size"),
         ({"border": 1}, "out_of_range", "border"),

@@ -3,7 +3,8 @@
 from itertools import product
 
 import pytest
-from qr_service.engine.images import LEAST_SHAPED, render
+from qr_service.engine.images import render
+from qr_service.engine.layout import LEAST_SHAPED, lay_out
 from qr_service.engine.shapes import shade_rows, solid_modules
 from qr_service.engine.style import SHAPES, Style
 from qr_service.engine.symbol import encode
@@ -18,7 +19,8 @@ BORDER = 2
 
 def drawn(rows, shape, module_size):
     """Return rows of shades, "0" light to "f" dark, without the quiet zone."""
-    lines = shade_rows(rows, shape, module_size, BORDER)
+    style = Style(shape=shape, module_size=module_size, border=BORDER)
+    lines = shade_rows(rows, shape, lay_out(len(rows), style))
     whole = [line for text, times in lines for line in [text] * times]
     edge = BORDER * module_size
     return [line[edge:-edge] for line in whole[edge:-edge]]

@@ -3,7 +3,14 @@
 from itertools import product
 
 import pytest
-from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
+from qr_service.engine.style import (
+    BLENDED_FORMATS,
+    FORMATS,
+    GRADIENT_TYPES,
+    SHAPES,
+    Gradient,
+    Style,
+)
 from qr_service.engine.symbol import LEVELS
 from qr_service.generation import prove
 
@@ -32,6 +39,8 @@ LENGTHS = (1, 20, 60, 130, 400)  # versions 1 to 14 at level M, 2 to 20 at level
 def grid():
     """Yield all combinations of looks in two sizes, and plain styles in small sizes."""
     for form, shape, gradient, light in product(FORMATS, SHAPES, GRADIENTS, LIGHTS):
+        if gradient and form not in BLENDED_FORMATS:
+            continue
         for module_size, border in ((4, 2), (7, 4)):
             yield Style(
                 format=form,

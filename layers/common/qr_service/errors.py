@@ -24,7 +24,7 @@ the invalid field that the caller sent, but no other data of the caller.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -81,7 +81,7 @@ class BadField(BadRequest):
         *,
         code: str | None = None,
     ) -> None:
-        choices = allowed if isinstance(allowed, str) else _or(allowed)
+        choices = allowed if isinstance(allowed, str) else either(allowed)
         super().__init__(
             code or self.code,
             detail or f"{field} must be {choices}.",
@@ -91,16 +91,17 @@ class BadField(BadRequest):
         )
 
 
+def either(choices: Sequence[str]) -> str:
+    """Return a list in words: "a, b or c"."""
+    return " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+
+
 def shown(value: Any) -> Any:
     """Return an invalid value as errors quote it: short, and encodable as UTF-8."""
     if value is None or isinstance(value, bool | int | float):
         return value if len(text := json.dumps(value)) <= LONGEST_SHOWN else _cut(text)
     text = value if isinstance(value, str) else json.dumps(value)
     return _cut(text.encode(errors="backslashreplace").decode())
-
-
-def _or(choices: list[str]) -> str:
-    return " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
 
 
 def _cut(text: str) -> str:

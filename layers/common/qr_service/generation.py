@@ -71,7 +71,7 @@ class CodeGenerator:
         """Create and store a code, or replay the answer stored with the key.
 
         Raises DataTooLong, Unscannable, IdempotencyMismatch, DynamicUnavailable,
-        BadField (too wide), StorageUnavailable and DatabaseUnavailable.
+        BadField (too wide or too small), StorageUnavailable and DatabaseUnavailable.
         """
         earlier = idempotency_key and self.table.find_answer(owner, idempotency_key)
         if earlier:
@@ -169,6 +169,9 @@ class Proof:
             "format": self.style.format,
             "margin": round(self.margin, 2),
         }
+        if self.image.module_mm is not None and self.image.width_mm is not None:
+            properties["module_mm"] = round(self.image.module_mm, 3)
+            properties["width_mm"] = round(self.image.width_mm, 2)
         if self.style.logo_size is not None:
             properties["logo_size"] = round(self.style.logo_size, 3)
         return properties
@@ -186,7 +189,7 @@ def prove(request: GenerateRequest, printed: str | None = None) -> Proof:
 
     It holds the data, or instead of it what is to be `printed`.
 
-    Raises DataTooLong, Unscannable and BadField (too wide).
+    Raises DataTooLong, Unscannable and BadField (too wide or too small).
     """
     text = printed or request.data
     style = request.style
@@ -209,7 +212,7 @@ def prove(request: GenerateRequest, printed: str | None = None) -> Proof:
                 eci=request.eci,
             )
         image = render(symbol, style)
-        blame = "logo" if style.logo else "module_size"
+        blame = "logo" if style.logo else style.sized_by
         margin = verify(image, text, blame, announced=symbol.announced)
     except Unscannable:
         metrics.add_metric("Unscannable", unit="Count", value=1)

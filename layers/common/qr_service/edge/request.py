@@ -6,6 +6,7 @@ To add a field, declare it in `generate_fields`, and add it to GenerateRequest o
 import dataclasses
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -26,10 +27,18 @@ from qr_service.edge.fields import (
     Text,
     read_all,
 )
+from qr_service.engine.layout import MAX_MODULE_SIZE, MAX_WIDTH, MOST_MM
 from qr_service.engine.logo import LEAST_SIZE, MOST_SIZE
-from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES, Gradient, Style
+from qr_service.engine.style import (
+    BLENDED_FORMATS,
+    FORMATS,
+    GRADIENT_TYPES,
+    SHAPES,
+    Gradient,
+    Style,
+)
 from qr_service.engine.symbol import ECIS, LEVELS, Eci, Level
-from qr_service.errors import BadField, BadRequest, BodyTooLarge, shown
+from qr_service.errors import BadField, BadRequest, BodyTooLarge, either, shown
 
 MAX_BODY = 128 * 1024  # bytes
 LEAST_HOURS = 0.02  # 72 seconds
@@ -42,6 +51,8 @@ LOGO = (
 )
 
 _STYLE = [field.name for field in dataclasses.fields(Style)]
+SIZES = ("module_size", "width", "size_mm")  # at most one of them
+BLENDED = frozenset({"gradient", "logo"})
 _OF_DYNAMIC = {"expired_url": None, "count": True}  # with their defaults
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
@@ -91,7 +102,19 @@ def parse(body: bytes, settings: Settings, called: str = "") -> GenerateRequest:
             if values[name] != default:
                 raise BadField(name, values[name], "given together with dynamic: true")
     style = Style(**{name: values.pop(name) for name in _STYLE})
+    _check_style(style, fields)
     return GenerateRequest(**values, style=style, digest=_digest(fields))
+
+
+def _check_style(style: Style, fields: Mapping[str, Any]) -> None:
+    """Raise BadField for fields of a style that exclude one another."""
+    given, *others = [name for name in SIZES if name in fields] or [""]
+    for name in others:
+        raise BadField(name, fields[name], f"given without {given}")
+    if style.format not in BLENDED_FORMATS:
+        for name in BLENDED & fields.keys():
+            allowed = f"given with format {either(BLENDED_FORMATS)}"
+            raise BadField(name, fields[name], allowed)
 
 
 @lru_cache(8)
@@ -166,17 +189,51 @@ def generate_fields(
             example="svg",
             default="png",
             choices=FORMATS,
-            about="The kind of image.",
+            about="The kind of image. `pdf` and `eps` are for print: vectors in every "
+            "shape, black as K alone, another colour as RGB, no gradient, no logo; "
+            "without `size_mm` a pixel of theirs is 1/300 inch.",
         ),
         Number(
             name="module_size",
             example=8,
             default=10,
             least=1,
-            most=40,
+            most=MAX_MODULE_SIZE,
             integer=True,
             unit="pixels per module",
-            about="The image is at most 4,096 pixels wide.",
+            about="The image is at most 4,096 pixels wide. At most one of "
+            "`module_size`, `width` and `size_mm`.",
+        ),
+        Number(
+            name="width",
+            example=400,
+            least=25,
+            most=MAX_WIDTH,
+            integer=True,
+            unit="pixels",
+            about="The image has the largest whole module size with which it is not "
+            "wider.",
+        ),
+        Number(
+            name="size_mm",
+            example=30,
+            least=5,
+            most=MOST_MM,
+            unit="mm",
+            about="The printed side, with the quiet zone. A module of a PNG has whole "
+            "dots; what they leave is quiet zone. A module has at least 4 dots and "
+            "0.33 mm; a refusal names the least side that works.",
+        ),
+        Number(
+            name="dpi",
+            example=203,
+            default=300,
+            least=72,
+            most=2400,
+            integer=True,
+            needs="size_mm",
+            unit="dots per inch",
+            about="The resolution of the printer.",
         ),
         Number(
             name="border",

@@ -6,19 +6,20 @@ from PIL import Image
 
 from qr_service.engine import png
 from qr_service.engine.colours import TRANSPARENT, rgb
+from qr_service.engine.layout import Layout
 from qr_service.engine.logo import fitted, make_room
 from qr_service.engine.shapes import shade_rows
-from qr_service.engine.style import Gradient, Style
+from qr_service.engine.style import Gradient, Shape, Style
 from qr_service.engine.symbol import Symbol
 
 
-def picture(symbol: Symbol, style: Style) -> bytes:
+def picture(symbol: Symbol, style: Style, layout: Layout) -> bytes:
     """Return a PNG with the gradient and the logo of the style."""
     rows, logo_side = make_room(symbol, style)
-    coverage = _coverage(rows, style)
+    coverage = _coverage(rows, style.shape, layout)
     opaque = style.light != TRANSPARENT
     if style.gradient and opaque and style.shape == "square" and not style.logo:
-        return _indexed(style, style.gradient, coverage)
+        return _indexed(style, style.gradient, coverage, layout)
     if style.gradient:
         share = _share(style.gradient, coverage.width)
         lines = zip(*_colours(style.dark, style.gradient.to), strict=True)
@@ -32,7 +33,7 @@ def picture(symbol: Symbol, style: Style) -> bytes:
         paper = Image.new("RGB", coverage.size, rgb(style.light))
         result = Image.composite(ink, paper, coverage)
     if style.logo and logo_side:
-        side = logo_side * style.module_size
+        side = logo_side * layout.module_size
         logo, (x, y) = fitted(style.logo, side)
         corner = (coverage.width - side) // 2
         place = corner + x, corner + y
@@ -40,24 +41,26 @@ def picture(symbol: Symbol, style: Style) -> bytes:
             result.alpha_composite(logo, place)
         else:
             result.paste(logo, place, logo)
-    return png.blended(result)
+    return png.blended(layout, result)
 
 
-def _coverage(rows: tuple[str, ...], style: Style) -> Image.Image:
+def _coverage(rows: tuple[str, ...], shape: Shape, layout: Layout) -> Image.Image:
     """Return how dark each pixel is, 0..255."""
-    lines = shade_rows(rows, style.shape, style.module_size, style.border)
+    lines = shade_rows(rows, shape, layout)
     pixels = b"".join(line.encode() * times for line, times in lines)
-    width = (len(rows) + 2 * style.border) * style.module_size
-    return Image.frombytes("L", (width, width), pixels.translate(png.HEX_SHADES))
+    size = (layout.width, layout.width)
+    return Image.frombytes("L", size, pixels.translate(png.HEX_SHADES))
 
 
-def _indexed(style: Style, gradient: Gradient, coverage: Image.Image) -> bytes:
+def _indexed(
+    style: Style, gradient: Gradient, coverage: Image.Image, layout: Layout
+) -> bytes:
     """Return a PNG of square modules: an index is 0 for light, or a share plus one."""
     share = _share(gradient, coverage.width)
     shares = share.point([1 + value * 254 // 255 for value in range(256)])
     indexes = Image.composite(shares, Image.new("L", share.size, 0), coverage)
     colours = [rgb(style.light), *_colours(style.dark, gradient.to, 255)]
-    return png.indexed(indexes, bytes(chain.from_iterable(colours)))
+    return png.indexed(layout, indexes, bytes(chain.from_iterable(colours)))
 
 
 def _share(gradient: Gradient, width: int) -> Image.Image:

@@ -1,5 +1,7 @@
 """Colours as requests write them: `#rrggbb`, or `transparent`."""
 
+from collections.abc import Sequence
+
 TRANSPARENT = "transparent"
 
 
@@ -21,6 +23,31 @@ def luma(colour: str) -> float:
     """Return the brightness 0..255 by which readers make grey (ITU-R BT.601)."""
     red, green, blue = rgb(colour)
     return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def ink_of(colour: str) -> tuple[float, ...]:
+    """Return a colour as it is printed, each number 0..1.
+
+    Black and white are cyan, magenta, yellow and black: black is printed with black ink
+    alone, not with four inks that would have to meet exactly. Others are red, green and
+    blue.
+    """
+    match colour:
+        case "#000000":
+            return 0, 0, 0, 1
+        case "#ffffff":
+            return 0, 0, 0, 0
+    return tuple(channel / 255 for channel in rgb(colour))
+
+
+def of_ink(numbers: Sequence[float]) -> str:
+    """Return the colour that `ink_of` gives these numbers; raises ValueError."""
+    match tuple(numbers):
+        case (0, 0, 0, black) if black in {0, 1}:
+            return "#ffffff" if black == 0 else "#000000"
+        case (_, _, _):
+            return "#" + bytes(round(255 * number) for number in numbers).hex()
+    raise ValueError("an ink of neither three nor four numbers")
 
 
 def darkened(colour: str, share: float) -> str:

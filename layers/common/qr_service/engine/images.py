@@ -1,4 +1,4 @@
-"""Symbol to image: modules of whole pixels, with the quiet zone around the symbol.
+"""Symbol to image: a file with the symbol and the quiet zone around it.
 
 Two colours and simple shapes are written directly in the file format. Pillow is used
 only where pixels are blended, for gradients and logos. Equal input produces equal
@@ -7,72 +7,73 @@ bytes.
 
 from dataclasses import dataclass
 
-from qr_service.engine import blend, png, svg
+from qr_service.engine import blend, eps, paths, pdf, png, svg
 from qr_service.engine.colours import TRANSPARENT
+from qr_service.engine.layout import Layout, lay_out
 from qr_service.engine.shapes import shade_rows
-from qr_service.engine.style import Style
+from qr_service.engine.style import Format, Style
 from qr_service.engine.symbol import Symbol
-from qr_service.errors import BadField
 
-MAX_WIDTH = 4096  # pixels
 PLAIN = Style()
-LEAST_SHAPED = 4  # pixels; the shape of a smaller module is not visible
+CONTENT_TYPES: dict[Format, str] = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "eps": "application/postscript",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """An encoded image file; `width` is in pixels and equals the height.
 
-    Each module is a square of `module_size` pixels, for all that is known.
+    Each module of a PNG is a square of `module_size` pixels, for all that is known.
+    `module_mm` and `width_mm` are printed sides, None if the file says nothing of them.
     """
 
     body: bytes
     content_type: str
     width: int
     module_size: int = 1
+    module_mm: float | None = None
+    width_mm: float | None = None
 
 
 def render(symbol: Symbol, style: Style = PLAIN) -> Image:
     """Return the image of a symbol.
 
-    Raises BadField if it would be wider than MAX_WIDTH, or if modules are too small for
-    the shape.
+    Raises BadField if it would be too wide, or if its modules would be too small.
     """
-    width = _width(symbol, style)
-    if style.format == "svg":
-        return Image(svg.document(symbol, style), "image/svg+xml", width)
-    if style.gradient or style.logo:
-        return Image(blend.picture(symbol, style), "image/png", width)
+    layout = lay_out(symbol.size, style)
+    known = 1
+    match style.format:
+        case "svg":
+            body = svg.document(symbol, style, layout)
+        case "pdf":
+            body = pdf.write(paths.drawing_of(symbol, style), layout.points)
+        case "eps":
+            body = eps.write(paths.drawing_of(symbol, style), layout.points)
+        case "png" if style.gradient or style.logo:
+            body = blend.picture(symbol, style, layout)
+        case _:
+            body = _two_colours(symbol, style, layout)
+            known = layout.module_size
+    return Image(
+        body,
+        CONTENT_TYPES[style.format],
+        layout.width,
+        known,
+        layout.module_mm,
+        layout.width_mm,
+    )
+
+
+def _two_colours(symbol: Symbol, style: Style, layout: Layout) -> bytes:
+    """Return a PNG with the colours of the style, and shades between them."""
     dark, light = style.dark, style.light
-    lines = shade_rows(symbol.rows, style.shape, style.module_size, style.border)
+    if style.shape == "square" and light != TRANSPARENT:
+        return png.two_colours(symbol.rows, layout, dark, light)
+    lines = shade_rows(symbol.rows, style.shape, layout)
     if light == TRANSPARENT:
-        body = png.on_transparent(width, lines, dark)
-    elif style.shape == "square":
-        body = png.two_colours(
-            symbol.rows, style.module_size, style.border, dark, light
-        )
-    else:
-        body = png.sixteen_shades(width, lines, dark, light)
-    return Image(body, "image/png", width, style.module_size)
-
-
-def _width(symbol: Symbol, style: Style) -> int:
-    modules = symbol.size + 2 * style.border
-    width = modules * style.module_size
-    if width > MAX_WIDTH:
-        raise BadField(
-            "module_size",
-            style.module_size,
-            f"1..{MAX_WIDTH // modules} for this data and border",
-            f"The image would be {width} pixels wide ({modules} modules of "
-            f"{style.module_size}); at most {MAX_WIDTH} are allowed.",
-        )
-    shaped = style.shape != "square" and style.format != "svg"
-    if shaped and style.module_size < LEAST_SHAPED:
-        raise BadField(
-            "module_size",
-            style.module_size,
-            f"{LEAST_SHAPED}..40 for shape {style.shape}",
-            f"{style.shape} modules need at least {LEAST_SHAPED} pixels each.",
-        )
-    return width
+        return png.on_transparent(layout, lines, dark)
+    return png.sixteen_shades(layout, lines, dark, light)

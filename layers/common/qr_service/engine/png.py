@@ -14,6 +14,7 @@ from PIL import Image, ImageChops
 from zlib_ng import zlib_ng
 
 from qr_service.engine.colours import rgb
+from qr_service.engine.layout import Layout
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREYSCALE, _COLOUR, _INDEXED, _GREYSCALE_ALPHA, _COLOUR_ALPHA = 0, 2, 3, 4, 6
@@ -25,29 +26,28 @@ HEX_SHADES = bytes(
 )
 
 
-def two_colours(
-    rows: Sequence[str], module_size: int, border: int, dark: str, light: str
-) -> bytes:
+def two_colours(rows: Sequence[str], layout: Layout, dark: str, light: str) -> bytes:
     """Return a PNG of square modules at one bit per pixel."""
     grey = (dark, light) == ("#000000", "#ffffff")  # needs no palette; 1 is white
-    modules = len(rows) + 2 * border
-    width = modules * module_size
-    size = -(-width // 8)  # bytes of a line
-    packed = -(-modules // 8)  # bytes of a row, at one bit per module
-    shift = 8 * packed - modules + border
-    inverted = (1 << 8 * packed) - 1 if grey else 0
-    wider = _wider(module_size)
+    times, margin = layout.module_size, layout.margin
+    size = -(-layout.width // 8)  # bytes of a line
+    packed = -(-len(rows) // 8)  # bytes of a row, at one bit per module
+    # The bits to the right of the symbol: the quiet zone, and those that fill a byte.
+    shift = 8 * size - margin - len(rows) * times
+    inverted = (1 << 8 * size) - 1 if grey else 0
+    wider = _wider(times)
 
     def line(row: int) -> bytes:
-        parts = [wider[byte] for byte in (row ^ inverted).to_bytes(packed, "big")]
-        return b"\0" + b"".join(parts)[:size]
+        parts = b"".join([wider[byte] for byte in row.to_bytes(packed, "big")])
+        pixels = int.from_bytes(parts, "big") << shift ^ inverted
+        return pixels.to_bytes(1 + size, "big")  # the first byte: no filter
 
-    blank = line(0) * (border * module_size)
-    middle = [line(int(row, 2) << shift) * module_size for row in rows]
+    blank = line(0) * margin
+    middle = [line(int(row, 2)) * times for row in rows]
     palette = _chunk(b"PLTE", bytes(rgb(light)) + bytes(rgb(dark)))
     colours = b"" if grey else palette
     pixels = b"".join((blank, *middle, blank))
-    return _file(width, 1, _GREYSCALE if grey else _INDEXED, colours, pixels)
+    return _file(layout, 1, _GREYSCALE if grey else _INDEXED, colours, pixels)
 
 
 @cache
@@ -63,23 +63,25 @@ def _wider(module_size: int) -> list[bytes]:
 
 
 def sixteen_shades(
-    width: int, lines: Iterable[tuple[str, int]], dark: str, light: str
+    layout: Layout, lines: Iterable[tuple[str, int]], dark: str, light: str
 ) -> bytes:
     """Return a PNG of the 16 shades from light, 0, to dark, f, at four bits per pixel.
 
     Lines are texts of hexadecimal digits, each with its number of repetitions.
     """
-    odd = "0" * (width % 2)
+    odd = "0" * (layout.width % 2)
     mixed = (
         round(at_light + (at_dark - at_light) * shade / 15)
         for shade in range(16)
         for at_dark, at_light in zip(rgb(dark), rgb(light), strict=True)
     )
     scan_lines = _scan_lines(lines, lambda text: bytes.fromhex(text + odd))
-    return _file(width, 4, _INDEXED, _chunk(b"PLTE", bytes(mixed)), scan_lines)
+    return _file(layout, 4, _INDEXED, _chunk(b"PLTE", bytes(mixed)), scan_lines)
 
 
-def on_transparent(width: int, lines: Iterable[tuple[str, int]], dark: str) -> bytes:
+def on_transparent(
+    layout: Layout, lines: Iterable[tuple[str, int]], dark: str
+) -> bytes:
     """Return a PNG of one colour, in 16 degrees of opacity from 0 to f.
 
     A channel has eight bits, since programs that make PDFs show nothing of a palette
@@ -90,26 +92,26 @@ def on_transparent(width: int, lines: Iterable[tuple[str, int]], dark: str) -> b
     if grey:
         colour = colour[:1]
     channels = len(colour) + 1
-    pixels = bytearray((colour + b"\0") * width)
+    pixels = bytearray((colour + b"\0") * layout.width)
 
     def line(text: str) -> bytes:
         pixels[channels - 1 :: channels] = text.encode().translate(HEX_SHADES)
         return bytes(pixels)
 
     colour_type = _GREYSCALE_ALPHA if grey else _COLOUR_ALPHA
-    return _file(width, 8, colour_type, b"", _scan_lines(lines, line))
+    return _file(layout, 8, colour_type, b"", _scan_lines(lines, line))
 
 
-def blended(picture: Image.Image) -> bytes:
+def blended(layout: Layout, picture: Image.Image) -> bytes:
     """Return a PNG of a square RGB or RGBA picture."""
     colour_type = _COLOUR if picture.mode == "RGB" else _COLOUR_ALPHA
-    return _file(picture.width, 8, colour_type, b"", _differences(picture))
+    return _file(layout, 8, colour_type, b"", _differences(picture))
 
 
-def indexed(picture: Image.Image, palette: bytes) -> bytes:
+def indexed(layout: Layout, picture: Image.Image, palette: bytes) -> bytes:
     """Return a PNG of a square picture of indexes into a palette, 3 bytes a colour."""
     chunk = _chunk(b"PLTE", palette)
-    return _file(picture.width, 8, _INDEXED, chunk, _differences(picture))
+    return _file(layout, 8, _INDEXED, chunk, _differences(picture))
 
 
 def _differences(picture: Image.Image) -> bytes:
@@ -144,12 +146,13 @@ def _scan_lines(
 
 
 def _file(
-    width: int,
+    layout: Layout,
     depth: int,
     colour_type: int,
     colours: bytes,
     scan_lines: bytes | bytearray,
 ) -> bytes:
+    width = layout.width
     header = struct.pack(">IIBBBBB", width, width, depth, colour_type, 0, 0, 0)
     pixels = zlib_ng.compress(scan_lines, _LEVEL)
     return b"".join(
@@ -157,10 +160,19 @@ def _file(
             _SIGNATURE,
             _chunk(b"IHDR", header),
             colours,
+            _density(layout),
             _chunk(b"IDAT", pixels),
             _chunk(b"IEND", b""),
         )
     )
+
+
+def _density(layout: Layout) -> bytes:
+    """Return the chunk with pixels per metre, if the image has a printed size."""
+    if layout.width_mm is None:
+        return b""
+    density = round(layout.width * 1000 / layout.width_mm)
+    return _chunk(b"pHYs", struct.pack(">IIB", density, density, 1))
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

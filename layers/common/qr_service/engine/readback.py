@@ -11,7 +11,7 @@ from typing import Any, cast
 import zxingcpp
 from PIL import Image as Raster
 
-from qr_service.engine import svg
+from qr_service.engine import eps, paths, pdf, svg
 from qr_service.engine.colours import darkened, luma, reflectance
 from qr_service.engine.images import Image
 from qr_service.engine.style import Style
@@ -30,8 +30,7 @@ MIN_QUIET_ZONE = 1.9
 MIN_MARGIN = 0.4
 
 _FORMATS = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
-_SVG = b"<svg"  # the first bytes of one
-_SVG_SCALE = 8  # pixels per module
+_SCALE = 8  # pixels per module, at which a vector file is drawn
 _FIRST_LOOK = 2  # pixels per module
 _SECOND_LOOK = 2
 _SECOND_LOOK_WIDTH = 400  # pixels; version 40 at 2 pixels per module is 370 wide
@@ -135,22 +134,34 @@ def verify(
 
 
 def read(body: bytes, module_size: int = 1, *, enlarged: int = 1) -> Reading | None:
-    """Return the one QR code in a PNG or SVG file; None unless there is exactly one.
+    """Return the one QR code in a file that `render` made; None unless it has one.
 
     If the picture consists of squares of `module_size` pixels, fewer pixels of each say
     the same, and are scanned in a fifth of the time. Only a perfect reading of them
     counts; otherwise the whole picture decides. `enlarged` is the factor by which it is
     enlarged first, without smoothing.
     """
-    pixels = _pixels(body)
-    if body.startswith(_SVG):
-        module_size = _SVG_SCALE
+    vector = drawn(body)
+    if vector:
+        module_size = _SCALE
+    pixels = vector or _pixels(body)
     small = _reduced(pixels, module_size)
     if small:
         reading = _scan(small)
         if reading and reading.margin == 1:
             return reading
     return _scan(_enlarged(pixels, enlarged))
+
+
+def drawn(body: bytes) -> Raster.Image | None:
+    """Return the picture of a vector file in shades of grey, None for another file."""
+    if body.startswith(b"<svg"):
+        return svg.rasterise(body, _SCALE).convert("L")
+    if body.startswith(b"%PDF"):
+        return paths.rasterise(pdf.read(body), _SCALE).convert("L")
+    if body.startswith(b"%!PS"):
+        return paths.rasterise(eps.read(body), _SCALE).convert("L")
+    return None
 
 
 def _scan(pixels: Raster.Image) -> Reading | None:
@@ -217,9 +228,7 @@ def _quiet_zone(pixels: Raster.Image, modules: int) -> float:
 
 
 def _pixels(body: bytes) -> Raster.Image:
-    """Return the picture in shades of grey, on white paper."""
-    if body.startswith(_SVG):
-        return svg.rasterise(body, _SVG_SCALE).convert("L")
+    """Return the picture of a PNG in shades of grey, on white paper."""
     with Raster.open(BytesIO(body)) as file:
         grey = file.convert("L")
         if file.mode not in ("LA", "RGBA"):

@@ -11,6 +11,7 @@ from functools import cache
 from PIL import Image, ImageDraw
 from qrcode import util
 
+from qr_service.engine.layout import Layout
 from qr_service.engine.style import Shape
 
 GAP = 0.1  # of a module, on each side of it
@@ -38,17 +39,17 @@ def solid_modules(size: int) -> tuple[str, ...]:
 
 
 def shade_rows(
-    rows: Sequence[str], shape: Shape, module_size: int, border: int
+    rows: Sequence[str], shape: Shape, layout: Layout
 ) -> Iterable[tuple[str, int]]:
     """Yield lines in hexadecimal shades, "f" for dark, each with its repetitions."""
-    margin = "0" * (border * module_size)
-    blank = "0" * ((len(rows) + 2 * border) * module_size)
-    tiles = _tiles(shape, module_size)
-    yield blank, border * module_size
+    margin = "0" * layout.margin
+    blank = "0" * layout.width
+    tiles = _tiles(shape, layout.module_size)
+    yield blank, layout.margin
     for contexts in _contexts(rows):
         for line in tiles:
             yield f"{margin}{contexts.translate(line)}{margin}", 1
-    yield blank, border * module_size
+    yield blank, layout.margin
 
 
 def _contexts(rows: Sequence[str]) -> Iterable[str]:

@@ -1,48 +1,40 @@
-"""SVG of a symbol as one path, in units of modules; and such a path back to pixels.
+"""SVG of a symbol, in units of modules; and such a file back to pixels.
 
 `document` writes the SVG. `rasterise` draws what `document` wrote, so the file itself
-can be proven to scan without a browser. Squares are written as outlines around all that
-is dark. The paths of other shapes use only the commands M, h, v and z, and
-`a.5.5 0 0 1`: a clockwise quarter of a circle with a radius of half a module.
+can be proven to scan without a browser.
 """
 
 import base64
-import math
 import re
 import zlib
-from collections.abc import Iterable
 
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image
 
-from qr_service.engine.colours import TRANSPARENT
+from qr_service.engine import paths
+from qr_service.engine.colours import TRANSPARENT, rgb
+from qr_service.engine.layout import Layout
 from qr_service.engine.logo import fitted, make_room
-from qr_service.engine.outlines import modules as dark_modules
-from qr_service.engine.outlines import outlines
-from qr_service.engine.shapes import GAP, solid_modules
-from qr_service.engine.style import Gradient, Shape, Style
+from qr_service.engine.style import Gradient, Style
 from qr_service.engine.symbol import Symbol
 
 _XLINK = ' xmlns:xlink="http://www.w3.org/1999/xlink"'
-_QUARTER = "a.5.5 0 0 1"
 
 
-def document(symbol: Symbol, style: Style) -> bytes:
+def document(symbol: Symbol, style: Style, layout: Layout) -> bytes:
     """Return the SVG file.
 
-    It scales without loss; `width` and `height` are only a suggestion.
+    It scales without loss: if the layout has no millimetres, `width` and `height` are
+    only a suggestion.
     """
     modules = symbol.size + 2 * style.border
-    width = modules * style.module_size
+    start = -style.border
     rows, logo_side = make_room(symbol, style)
-    if style.shape == "square":
-        path = outlines(rows)
-    else:
-        path = "".join(_shapes(rows, style.shape))
+    path = paths.path_of(rows, style.shape)
+    width = f"{layout.width_mm:g}mm" if layout.width_mm else str(layout.width)
     paper = gradient = logo = ""
     ink = _short(style.dark)
-    start = -style.border
     if style.light != TRANSPARENT:
-        whole = f"M{start} {start}h{modules}v{modules}h-{modules}z"
+        whole = paths.rectangle(start, modules)
         paper = f'<path fill="{_short(style.light)}" d="{whole}"/>'
     if style.gradient:
         # Unique, since one document may contain several of these.
@@ -58,38 +50,6 @@ def document(symbol: Symbol, style: Style) -> bytes:
         f'viewBox="{start} {start} {modules} {modules}">'
         f'{gradient}{paper}<path fill="{ink}" d="{path}"/>{logo}</svg>'
     ).encode()
-
-
-def _shapes(rows: tuple[str, ...], shape: Shape) -> Iterable[str]:
-    """Yield the outline of each dark module, clockwise."""
-    size = len(rows)
-    solid = solid_modules(size)
-    empty = "0" * (size + 2)
-    padded = [empty, *(f"0{row}0" for row in rows), empty]
-    whole = f"{1 - 2 * GAP:g}"
-    for y in range(size):
-        for x in range(size):
-            if rows[y][x] == "0":
-                continue
-            if solid[y][x] == "1":
-                yield f"M{x} {y}h1v1h-1z"
-            elif shape == "gapped":
-                yield f"M{x + GAP:g} {y + GAP:g}h{whole}v{whole}h-{whole}z"
-            else:
-                around = shape == "rounded"
-                above = around and padded[y][x + 1] == "1"
-                below = around and padded[y + 2][x + 1] == "1"
-                left = around and padded[y + 1][x] == "1"
-                right = around and padded[y + 1][x + 2] == "1"
-                yield f"M{x} {y}.5" + "".join(
-                    (
-                        "v-.5h.5" if above or left else f"{_QUARTER} .5-.5",
-                        "h.5v.5" if above or right else f"{_QUARTER} .5 .5",
-                        "v.5h-.5" if below or right else f"{_QUARTER}-.5 .5",
-                        "h-.5v-.5" if below or left else f"{_QUARTER}-.5-.5",
-                        "z",
-                    )
-                )
 
 
 def _gradient(
@@ -136,10 +96,6 @@ _IMAGE = re.compile(
     r'<image x="(\S+)" y="(\S+)" width="(\d+)" height="\d+" '
     r'href="data:image/\w+;base64,([^"]+)"'
 )
-_COMMAND = re.compile(r"([Mhvaz])([^Mhvaz]*)")
-_NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)")
-_SHADES = bytes(255 if byte == ord("1") else 0 for byte in range(256))
-_COSINES = (math.cos(math.pi / 6), math.cos(math.pi / 3))  # of 30 and 60 degrees
 
 
 def rasterise(file: bytes, scale: int) -> Image.Image:
@@ -153,23 +109,13 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
     if not view_box:
         raise ValueError("an SVG without a viewBox")
     start, modules = int(view_box[1]), int(view_box[2])
-    picture = Image.new("RGB", (modules * scale, modules * scale), "white")
-    draw = ImageDraw.Draw(picture)
-    for colour, path in _PATH.findall(text):
-        inks = _STOPS.findall(text) if colour.startswith("url") else [colour]
-        ink = max((ImageColor.getrgb(ink) for ink in inks), key=sum)
-        if not path.endswith("z"):
-            squares = _squares(path, modules + 2 * start, scale)
-            picture.paste(ink, (-start * scale, -start * scale), squares)
-            continue
-        for points in _polygons(path):
-            placed = [((x - start) * scale, (y - start) * scale) for x, y in points]
-            if len(placed) == 4:
-                (x, y), (right, bottom) = min(placed), max(placed)
-                corners = (round(x), round(y), round(right) - 1, round(bottom) - 1)
-                draw.rectangle(corners, fill=ink)
-            else:
-                draw.polygon(_pixel_centres(placed), fill=ink)
+    stops = [_long(stop) for stop in _STOPS.findall(text)]
+    lightest = max(stops, key=lambda colour: sum(rgb(colour)), default="")
+    fills = [
+        (lightest if colour.startswith("url") else _long(colour), path)
+        for colour, path in _PATH.findall(text)
+    ]
+    picture = paths.rasterise(paths.Drawing(start, modules, fills), scale)
     for x, y, width, data in _IMAGE.findall(text):
         logo, (right, down) = fitted(base64.b64decode(data), int(width) * scale)
         corner = (
@@ -180,66 +126,8 @@ def rasterise(file: bytes, scale: int) -> Image.Image:
     return picture
 
 
-def _squares(path: str, size: int, scale: int) -> Image.Image:
-    """Return the symbol of these outlines in pixels, 255 where it is dark."""
-    rows = "".join(dark_modules(path, size)).encode()
-    squares = Image.frombytes("L", (size, size), rows.translate(_SHADES))
-    return squares.resize((size * scale, size * scale), Image.Resampling.NEAREST)
-
-
-def _pixel_centres(points: list[tuple[float, float]]) -> list[tuple[int, int]]:
-    """Return the pixels along the inside of an outline.
-
-    Pillow fills the pixels of the outline as well, so the outline is drawn half a pixel
-    further in on every side.
-    """
-    columns, rows = zip(*points, strict=True)
-    middle_x, middle_y = (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
-    share = 1 - 1 / (max(columns) - min(columns))
-    return [
-        (
-            round(middle_x - 0.5 + (x - middle_x) * share),
-            round(middle_y - 0.5 + (y - middle_y) * share),
-        )
-        for x, y in points
-    ]
-
-
-def _polygons(path: str) -> Iterable[list[tuple[float, float]]]:
-    """Yield the corners of each part of a path."""
-    x = y = 0.0
-    points: list[tuple[float, float]] = []
-    for command, arguments in _COMMAND.findall(path):
-        numbers = [float(number) for number in _NUMBER.findall(arguments)]
-        before = x, y
-        match command:
-            case "M":
-                x, y = numbers
-                points = []
-            case "h":
-                x += numbers[0]
-            case "v":
-                y += numbers[0]
-            case "z":
-                yield points
-                continue
-            case _:
-                x, y = x + numbers[5], y + numbers[6]
-                points += _quarter(before, (x, y))
-        points.append((x, y))
-
-
-def _quarter(
-    start: tuple[float, float], end: tuple[float, float]
-) -> list[tuple[float, float]]:
-    """Return points between the ends of a clockwise quarter of a circle."""
-    (x, y), (width, height) = start, (end[0] - start[0], end[1] - start[1])
-    if width * height < 0:  # its centre is beside the start
-        return [
-            (end[0] - width * cosine, y + height * math.sqrt(1 - cosine**2))
-            for cosine in _COSINES
-        ]
-    return [  # its centre is above or below the start
-        (x + width * math.sqrt(1 - cosine**2), end[1] - height * cosine)
-        for cosine in _COSINES
-    ]
+def _long(colour: str) -> str:
+    """Return #rgb as #rrggbb."""
+    if len(colour) > len("#rgb"):
+        return colour
+    return "#" + "".join(2 * digit for digit in colour[1:])
