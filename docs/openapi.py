@@ -132,6 +132,12 @@ def generate() -> Document:
                 "schema": {"type": "string", "enum": ["true", "false"]},
             },
             {
+                "name": "include",
+                "in": "query",
+                "description": "`image`: the answer has the image itself, as `image`.",
+                "schema": {"type": "string", "enum": ["image"]},
+            },
+            {
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "A repeated request with the same key creates no second "

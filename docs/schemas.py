@@ -116,6 +116,12 @@ SHORT_URL = {
     "type": "string",
     "description": "Only of a dynamic code: what its image holds.",
 }
+IMAGE = {
+    "type": "string",
+    "format": "uri",
+    "description": "Only with `include=image`: the file as a data URL, byte for byte "
+    "what is stored.",
+}
 _SOMETIMES = {name: PROPERTIES[name] for name in ("module_mm", "width_mm", "logo_size")}
 _ALWAYS = {name: PROPERTIES[name] for name in PROPERTIES if name not in _SOMETIMES}
 OWNED_ALWAYS: Document = {
@@ -160,7 +166,7 @@ SCHEMAS = {
     },
     "Generated": answer(
         {"qr_id": CODE, "expires_at": MOMENT, **_ALWAYS},
-        {**_SOMETIMES, "short_url": SHORT_URL},
+        {**_SOMETIMES, "short_url": SHORT_URL, "image": IMAGE},
     ),
     "Preview": answer(
         {
@@ -172,7 +178,7 @@ SCHEMAS = {
                 "description": "How many more bits of data the version could hold.",
             },
         },
-        _SOMETIMES,
+        {**_SOMETIMES, "image": IMAGE},
     ),
     "Retrieved": answer(
         {

@@ -4,6 +4,7 @@ It takes plain data, so it judges the models, the real servers and the state of 
 run` alike.
 """
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -126,6 +127,13 @@ def text_of(body: bytes) -> str:
         picture = Raster.alpha_composite(paper, raster)
     found = zxingcpp.read_barcode(picture.convert("L"))
     return found.text if found else ""
+
+
+def without_image(answer: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return an answer without its image, and the text in that; "" if it has none."""
+    kept = {**answer}
+    url = kept.pop("image", None)
+    return kept, text_of(base64.b64decode(url.partition(",")[2])) if url else ""
 
 
 def _of_rows(state: State, attempts: Mapping[tuple[str, str], int]) -> Iterator[str]:

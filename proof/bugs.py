@@ -29,11 +29,11 @@ BUGS = (
     Bug(
         "a row before its object",
         "generation.py",
-        """            self.storage.put(key, image.body, image.content_type)
+        """            self.storage.put(key, image.body, image.content_type, name)
             stored = self.table.insert(record)
 """,
         """            stored = self.table.insert(record)
-            self.storage.put(key, image.body, image.content_type)
+            self.storage.put(key, image.body, image.content_type, name)
 """,
         "has no object",
     ),

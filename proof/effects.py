@@ -99,7 +99,8 @@ EFFECTS = {
     *(f"postgresql {name}" for name in STATEMENTS.values()),
     *(f"postgresql {name}" for name in ("connect", "commit", "rollback")),
     *(f"valkey {name}" for name in ("get", "hmget", "ping", *SCRIPTS.values())),
-    *(f"s3 {name}" for name in ("PUT", "DELETE", "DeleteObjects", "ListObjectsV2")),
+    *(f"s3 {name}" for name in ("PUT", "GET", "DELETE")),
+    *(f"s3 {name}" for name in ("DeleteObjects", "ListObjectsV2")),
 }
 
 

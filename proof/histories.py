@@ -63,7 +63,14 @@ from qr_service.telemetry import SafeError, metrics
 
 from local.servers import APPLICATION
 from proof import models
-from proof.audit import Acknowledged, Entry, State, leftovers, violations
+from proof.audit import (
+    Acknowledged,
+    Entry,
+    State,
+    leftovers,
+    violations,
+    without_image,
+)
 from proof.effects import MIGRATIONS, Failure, Lose, installed
 
 Answer = TypeVar("Answer")
@@ -516,24 +523,28 @@ class History:
 
     def _generate(self, request: Request) -> Callable[[Environment], None]:
         parsed = _parsed(request)
+        with_image = request.hours == HOURS[0]
 
         def run(environment: Environment) -> None:
             self.attempts[request.owner, request.text] += 1
             living = self._of_key(request)
             try:
                 answer = environment.generator.generate(
-                    parsed, request.owner, request.key
+                    parsed, request.owner, request.key, with_image=with_image
                 )
             except IdempotencyMismatch:
                 if not self.concurrent and not self._is_other(request, parsed.digest):
                     self.report("a key was refused to its own request")
                 return
+            body, text = without_image(answer.body)
+            if text != (body.get("short_url", request.text) if with_image else ""):
+                self.report("an answer with another image")
             acknowledged = Acknowledged(
                 request.owner,
                 request.key,
                 parsed.digest,
-                answer.body,
-                datetime.fromisoformat(answer.body["expires_at"]),
+                body,
+                datetime.fromisoformat(body["expires_at"]),
                 timedelta(hours=request.hours),
             )
             # Another request may have ended one meanwhile.
@@ -541,8 +552,8 @@ class History:
             if any(other.qr_id != acknowledged.qr_id for other in living):
                 self.report("a key in use made another code")
             self.acknowledged.append(acknowledged)
-            if "short_url" in answer.body:
-                slug = answer.body["short_url"].rpartition("/")[2]
+            if "short_url" in body:
+                slug = body["short_url"].rpartition("/")[2]
                 if self.lives.slugs.setdefault(slug, acknowledged.qr_id) != (
                     acknowledged.qr_id
                 ):

@@ -553,12 +553,15 @@ class S3Connection:
     def request(
         self, method: str, target: str, body: bytes, headers: dict[str, str]
     ) -> None:
-        """Store or delete an object."""
+        """Store, read or delete an object."""
         key = unquote(urlsplit(target).path).split("/", self._folders)[-1]
         if method == "PUT":
             now = datetime.now(UTC).replace(microsecond=0)
             self._server.objects[key] = Stored(body, headers["Content-Type"], now)
             self._answer = HttpAnswer(200)
+        elif method == "GET":
+            stored = self._server.objects.get(key)
+            self._answer = HttpAnswer(200, stored.body) if stored else HttpAnswer(404)
         elif key in self._server.broken:
             self._answer = HttpAnswer(500)
         else:
@@ -576,13 +579,14 @@ class S3Connection:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """An answer without a body."""
+    """An answer."""
 
     status: int
+    body: bytes = b""
 
     def read(self) -> bytes:
         """Return the body."""
-        return b""
+        return self.body
 
 
 @dataclass(slots=True)

@@ -36,7 +36,13 @@ from qr_service.telemetry import SafeError, logger, metrics
 
 from local.processes import LocalError, wait_until
 from local.servers import ADMIN, APPLICATION, S3, PostgreSQL, Server, Valkey
-from proof.audit import Acknowledged, State, leftovers, violations
+from proof.audit import (
+    Acknowledged,
+    State,
+    leftovers,
+    violations,
+    without_image,
+)
 from proof.effects import MIGRATIONS, Failure, Lose, installed
 from proof.histories import GRACE_DAYS, SETTINGS, TOMBSTONE_DAYS, Environment
 from proof.stores import Stores
@@ -259,11 +265,17 @@ def requested(*, dynamic: bool = False) -> GenerateRequest:
 
 
 def _generate(
-    key: str | None, *, dynamic: bool = False
+    key: str | None, *, dynamic: bool = False, with_image: bool = False
 ) -> Callable[[World, Environment], dict[str, Any]]:
     def act(_: World, environment: Environment) -> dict[str, Any]:
         request = requested(dynamic=dynamic)
-        return environment.generator.generate(request, OWNER, key).body
+        answer = environment.generator.generate(
+            request, OWNER, key, with_image=with_image
+        )
+        body, text = without_image(answer.body)
+        if text != (TEXT if with_image else ""):
+            raise ValueError("an answer with another image")
+        return body
 
     return act
 
@@ -422,6 +434,13 @@ SCENARIOS = (
         "a replay",
         lambda world: world.store(1, _soon(), keyed=True),
         _generate(KEY),
+        KEY,
+    ),
+    Scenario(
+        "generate",
+        "a replay with its image",
+        lambda world: world.store(1, _soon(), keyed=True),
+        _generate(KEY, with_image=True),
         KEY,
     ),
     Scenario(

@@ -165,6 +165,7 @@ def test_no_function_has_more_rights_than_it_needs():
     assert {name: policy_actions(each) for name, each in FUNCTIONS.items()} == {
         "GenerateFunction": {
             "s3:PutObject",
+            "s3:GetObject",
             "s3:DeleteObject",
             "rds-db:connect",
             "elasticache:Connect",

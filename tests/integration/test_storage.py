@@ -26,8 +26,11 @@ def test_an_object_is_stored_with_its_type_and_deleted(storage, bucket):
     stored = bucket.client.get_object(Bucket=BUCKET, Key=KEY)
     assert stored["Body"].read() == b"\x89PNG body"
     assert stored["ContentType"] == "image/png"
+    assert storage.get(KEY) == b"\x89PNG body"
     storage.delete(KEY)
     assert bucket.keys() == set()
+    with pytest.raises(StorageUnavailable):
+        storage.get(KEY)
 
 
 def test_deleting_a_missing_object_is_no_error(storage):
@@ -38,6 +41,7 @@ def test_one_connection_serves_all_requests(storage):
     storage.put(KEY, b"one", "image/png")
     connection = storage._connection
     storage.put(KEY, b"two", "image/png")
+    assert storage.get(KEY) == b"two"
     assert storage._connection is connection
 
 

@@ -51,6 +51,7 @@ def post_generate(
     headers: Mapping[str, str] | None = None,
     *,
     api_key_id: str | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> Reply:
     """Send POST /generate; text is sent unchanged, everything else as JSON."""
     if isinstance(body, dict):
@@ -59,6 +60,8 @@ def post_generate(
     request = event("generate/url")
     request["body"] = body if isinstance(body, str | None) else json.dumps(body)
     request["requestContext"]["identity"]["apiKeyId"] = api_key_id
+    if query:
+        _set_query(request, query)
     return _call(handler, request, headers)
 
 
@@ -83,10 +86,7 @@ def manage(
         qr_id, slash, more = qr_id.partition("/")
         request["resource"] = f"/codes/{{qr_id}}{slash}{more}"
         request["pathParameters"] = {"qr_id": qr_id}
-    request["queryStringParameters"] = dict(query or {})
-    request["multiValueQueryStringParameters"] = {
-        name: [value] for name, value in (query or {}).items()
-    }
+    _set_query(request, query)
     request["body"] = body if isinstance(body, str | None) else json.dumps(body)
     return _call(handler, request, headers)
 
@@ -132,14 +132,20 @@ def _get(
     context = request["requestContext"]
     context["path"] = context["path"].replace(old, name)
     if query:
-        request["queryStringParameters"] = dict(query)
-        request["multiValueQueryStringParameters"] = {k: [v] for k, v in query.items()}
+        _set_query(request, query)
     return _call(handler, request, headers)
 
 
 def get_health(handler: Handler) -> Reply:
     """Send GET /health."""
     return _call(handler, event("retrieve/health"), None)
+
+
+def _set_query(request: dict[str, Any], query: Mapping[str, str] | None) -> None:
+    request["queryStringParameters"] = dict(query or {})
+    request["multiValueQueryStringParameters"] = {
+        name: [value] for name, value in (query or {}).items()
+    }
 
 
 def _call(
@@ -158,6 +164,7 @@ def _call(
     reply = Reply(answer["statusCode"], found, body, answer["body"] if is_page else "")
     signed = urlsplit(found.get("location", body.get("qr_code", "")))
     transcript.keep_out(*parse_qs(signed.query).get("X-Amz-Signature", []))
+    transcript.keep_out(*([body["image"][-80:]] if "image" in body else []))
     return reply
 
 

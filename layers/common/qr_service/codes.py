@@ -50,6 +50,25 @@ def read_slug(text: str) -> str | None:
     return slug if text.isascii() and _SLUG.fullmatch(slug) else None
 
 
+def object_key(qr_id: str, extension: str) -> str:
+    """Return the key of a code's image in the bucket."""
+    return f"codes/{qr_id}.{extension}"
+
+
+# What no file system and no header may have in a name, and what would hide its end.
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|%\s]+')
+
+
+def file_name(label: str | None, key: str) -> str:
+    """Return the name under which a browser saves an image: the label, else the id."""
+    name = key.rpartition("/")[2]
+    if not label:
+        return name
+    printable = "".join(filter(str.isprintable, _NOT_IN_NAMES.sub(" ", label)))
+    stem = printable.strip(" .")
+    return f"{stem}.{name.rpartition('.')[2]}" if stem else name
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """The data that retrieving a code requires; the cache holds exactly this.

@@ -6,19 +6,28 @@ row. That object is deleted if the row is known to be missing. If this is unknow
 sweep deletes the object later.
 """
 
+import base64
 import secrets
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from qr_service.codes import SLUG_ALPHABET, SLUG_LENGTH, Code, Link, is_expired
+from qr_service.codes import (
+    SLUG_ALPHABET,
+    SLUG_LENGTH,
+    Code,
+    Link,
+    file_name,
+    is_expired,
+    object_key,
+)
 from qr_service.config import Settings
 from qr_service.edge.request import GenerateRequest
-from qr_service.engine.images import Image, render
+from qr_service.engine.images import CONTENT_TYPES, Image, render
 from qr_service.engine.logo import place
 from qr_service.engine.readback import check_contrast, verify
-from qr_service.engine.style import Style
+from qr_service.engine.style import Format, Style
 from qr_service.engine.symbol import Symbol, encode
 from qr_service.errors import (
     DatabaseUnavailable,
@@ -66,9 +75,17 @@ class CodeGenerator:
     settings: Settings
 
     def generate(
-        self, request: GenerateRequest, owner: str, idempotency_key: str | None
+        self,
+        request: GenerateRequest,
+        owner: str,
+        idempotency_key: str | None,
+        *,
+        with_image: bool = False,
     ) -> Answer:
         """Create and store a code, or replay the answer stored with the key.
+
+        The answer has the image as a data URL if it is to be `with_image`; what is
+        stored to be replayed has not.
 
         Raises DataTooLong, Unscannable, IdempotencyMismatch, DynamicUnavailable,
         BadField (too wide or too small), StorageUnavailable and DatabaseUnavailable.
@@ -76,7 +93,7 @@ class CodeGenerator:
         earlier = idempotency_key and self.table.find_answer(owner, idempotency_key)
         if earlier:
             if not is_expired(earlier.expires_at, datetime.now(UTC)):
-                return _replay(earlier, request)
+                return self._replay(earlier, request, with_image=with_image)
             self.table.free_key(earlier.qr_id)
         for _ in range(SLUG_TRIES):
             record, image = self._make(request, owner, idempotency_key)
@@ -84,14 +101,17 @@ class CodeGenerator:
                 case Inserted.STORED:
                     break
                 case Inserted.KEY_TAKEN:
-                    return self._replay_winner(record, request)
+                    return self._replay_winner(record, request, with_image=with_image)
         else:
             raise DatabaseUnavailable(maybe_executed=False)
         self.cache.codes.put(record.code, record.created_at)
         if record.dynamic:
             self.cache.links.put(record.dynamic.link, record.created_at)
         metrics.add_metric("CodesGenerated", unit="Count", value=1)
-        return Answer(record.answer)
+        body = record.answer
+        if with_image:
+            body = {**body, "image": _data_url(image.content_type, image.body)}
+        return Answer(body)
 
     def _make(
         self, request: GenerateRequest, owner: str, idempotency_key: str | None
@@ -125,7 +145,8 @@ class CodeGenerator:
         """Store object, then row; delete the object if the row is not inserted."""
         key = record.code.object_key
         try:
-            self.storage.put(key, image.body, image.content_type)
+            name = file_name(record.label, key)
+            self.storage.put(key, image.body, image.content_type, name)
             stored = self.table.insert(record)
         except DatabaseUnavailable as error:
             if not error.maybe_executed:
@@ -144,11 +165,28 @@ class CodeGenerator:
         except StorageUnavailable:
             logger.warning("object left to the sweep", object_key=key)
 
-    def _replay_winner(self, record: Record, request: GenerateRequest) -> Answer:
+    def _replay_winner(
+        self, record: Record, request: GenerateRequest, *, with_image: bool
+    ) -> Answer:
         earlier = self.table.find_answer(record.owner, record.idempotency_key)
         if earlier is None:  # erased in the meantime: the key is free again
             raise DatabaseUnavailable(maybe_executed=False)
-        return _replay(earlier, request)
+        return self._replay(earlier, request, with_image=with_image)
+
+    def _replay(
+        self, earlier: EarlierAnswer, request: GenerateRequest, *, with_image: bool
+    ) -> Answer:
+        if earlier.request_digest != request.digest:
+            raise IdempotencyMismatch(
+                "This Idempotency-Key was used before with another body.",
+                field="Idempotency-Key",
+            )
+        body = earlier.answer
+        if with_image:
+            form: Format = body["format"]
+            image = self.storage.get(object_key(earlier.qr_id, form))
+            body = {**body, "image": _data_url(CONTENT_TYPES[form], image)}
+        return Answer(body, replayed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +268,24 @@ def warm_up() -> None:
     verify(render(encode(text)), text)
 
 
-def preview(request: GenerateRequest, settings: Settings) -> dict[str, Any]:
+def preview(
+    request: GenerateRequest, settings: Settings, *, with_image: bool = False
+) -> dict[str, Any]:
     """Return what `generate` would report about the image, and the spare bits.
 
     The short URL of a dynamic code has another slug then, of the same length.
     """
     printed = short_url(settings, random_slug()) if request.dynamic else None
     proof = prove(request, printed)
-    return {**proof.as_dict(), "scans": True, "spare_bits": proof.symbol.spare_bits}
+    body = {**proof.as_dict(), "scans": True, "spare_bits": proof.symbol.spare_bits}
+    if with_image:
+        body["image"] = _data_url(proof.image.content_type, proof.image.body)
+    return body
+
+
+def _data_url(content_type: str, body: bytes) -> str:
+    """Return a file as an address that contains it (RFC 2397)."""
+    return f"data:{content_type};base64,{base64.b64encode(body).decode()}"
 
 
 def _record(
@@ -253,7 +301,7 @@ def _record(
         code=Code(
             qr_id=qr_id,
             expires_at=expires_at,
-            object_key=f"codes/{qr_id}.{request.style.format}",
+            object_key=object_key(qr_id, request.style.format),
             content_type=proof.image.content_type,
         ),
         owner=owner,
@@ -274,12 +322,3 @@ def _record(
         },
         label=request.label,
     )
-
-
-def _replay(earlier: EarlierAnswer, request: GenerateRequest) -> Answer:
-    if earlier.request_digest != request.digest:
-        raise IdempotencyMismatch(
-            "This Idempotency-Key was used before with another body.",
-            field="Idempotency-Key",
-        )
-    return Answer(earlier.answer, replayed=True)

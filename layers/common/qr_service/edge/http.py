@@ -27,6 +27,7 @@ Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 Report = Callable[[APIGatewayRestResolver, QRError], Response[str]]
 
 _WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
+PRINTED = ("application/pdf", "application/postscript")
 EXPOSED_HEADERS = "ETag, Location, Retry-After, Idempotency-Replayed"
 
 
@@ -114,17 +115,6 @@ def query_of(event: APIGatewayProxyEvent, names: Sequence[str]) -> dict[str, str
     return {name: values[0] for name, values in given.items()}
 
 
-def flag_of(event: APIGatewayProxyEvent, name: str) -> bool:
-    """Return the only query parameter of a route, `true` or `false` (the default).
-
-    Raises BadRequest for another value or parameter, and if it is repeated.
-    """
-    value = query_of(event, [name]).get(name, "false")
-    if value not in {"true", "false"}:
-        raise BadField(name, value, ["true", "false"])
-    return value == "true"
-
-
 def owner_of(event: APIGatewayProxyEvent) -> str:
     """Return whose codes a request is about: the id of the API key."""
     return event.request_context.identity.api_key_id or "anonymous"
@@ -138,10 +128,12 @@ def host_of(event: APIGatewayProxyEvent) -> str:
 def prefers_image(accept: str) -> bool:
     """Return whether an Accept header prefers an image to JSON (RFC 9110, 12.5.1).
 
-    An image type that is named is preferred to JSON that only a wildcard allows.
+    PDF and PostScript count as images. An image type that is named is preferred to JSON
+    that only a wildcard allows.
     """
     weights = dict(_weights(accept))
     images = [weights[name] for name in weights if name.startswith("image/")]
+    images += [weights[name] for name in PRINTED if name in weights]
     image = max(images, default=0)
     if "application/json" in weights:
         return image > weights["application/json"]

@@ -40,6 +40,7 @@ from qr_service.engine.style import (
 from qr_service.engine.symbol import ECIS, LEVELS, Eci, Level
 from qr_service.errors import BadField, BadRequest, BodyTooLarge, either, shown
 
+QUERY = ("dry_run", "include")  # the query parameters
 MAX_BODY = 128 * 1024  # bytes
 LEAST_HOURS = 0.02  # 72 seconds
 MOST_LABEL = 100  # characters
@@ -348,6 +349,20 @@ def label_field(**common: Any) -> Text:
         about="What the owner calls the code in lists; it is not in the image.",
         **common,
     )
+
+
+def parse_query(query: Mapping[str, str]) -> tuple[bool, bool]:
+    """Return whether it is a dry run, and whether the answer has the image.
+
+    Raises BadField.
+    """
+    dry_run = query.get("dry_run", "false")
+    if dry_run not in {"true", "false"}:
+        raise BadField("dry_run", dry_run, ["true", "false"])
+    include = query.get("include")
+    if include not in {None, "image"}:
+        raise BadField("include", include, ["image"])
+    return dry_run == "true", include == "image"
 
 
 def check_idempotency_key(key: str) -> str:

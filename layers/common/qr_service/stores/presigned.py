@@ -27,7 +27,8 @@ class PresignedUrls:
 
         Signed with the same credentials, it stays the same for a third of its life, at
         most MAX_STEADY, so a browser finds the image in its cache, where the image
-        expires with the URL. `code` must not have expired at `now`.
+        expires with the URL. The file name is stored with the object. `code` must not
+        have expired at `now`.
         """
         left = int((code.expires_at - now.replace(microsecond=0)).total_seconds())
         steady = max(1, min(MAX_STEADY, min(self.settings.url_ttl_seconds, left) // 3))
@@ -35,10 +36,8 @@ class PresignedUrls:
         life = int((code.expires_at - start).total_seconds())
         seconds = min(self.settings.url_ttl_seconds, life)
         expires_at = start + timedelta(seconds=seconds)
-        name = code.object_key.rpartition("/")[2]
         answer = {
             "response-cache-control": "private, immutable",
-            "response-content-disposition": f'inline; filename="{name}"',
             "response-content-type": code.content_type,
             # Not max-age, which would count from the download.
             "response-expires": format_datetime(expires_at, usegmt=True),

@@ -7,10 +7,11 @@ thousands of objects.
 
 import http.client
 import ssl
+import unicodedata
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from qr_service.config import Settings
 from qr_service.errors import StorageUnavailable
@@ -29,9 +30,19 @@ class Storage:
         self._urls = PresignedUrls(settings)
         self._connection: http.client.HTTPConnection | None = None
 
-    def put(self, key: str, body: bytes, content_type: str) -> None:
-        """Store an object, or raise StorageUnavailable."""
-        self._request("PUT", key, body, {"Content-Type": content_type})
+    def put(self, key: str, body: bytes, content_type: str, name: str = "") -> None:
+        """Store an object, or raise StorageUnavailable.
+
+        `name` is the file name under which it is saved, the end of the key if empty.
+        """
+        headers = {"Content-Type": content_type}
+        if name:
+            headers["Content-Disposition"] = _disposition(name)
+        self._request("PUT", key, body, headers)
+
+    def get(self, key: str) -> bytes:
+        """Return an object, or raise StorageUnavailable, also if there is none."""
+        return self._request("GET", key, b"", {})
 
     def delete(self, key: str) -> None:
         """Delete an object if it exists, or raise StorageUnavailable."""
@@ -45,8 +56,11 @@ class Storage:
 
     def _request(
         self, method: str, key: str, body: bytes, headers: dict[str, str]
-    ) -> None:
-        """Send a request, at most twice: repeating a PUT or DELETE changes nothing."""
+    ) -> bytes:
+        """Return the answer to a request, sent at most twice.
+
+        Repeating a PUT, GET or DELETE changes nothing.
+        """
         for _ in range(_TRIES):
             url = urlsplit(
                 self._urls.sign(method, key, datetime.now(UTC), _SIGNATURE_SECONDS)
@@ -55,7 +69,7 @@ class Storage:
                 connection = self._connect(url.scheme, url.netloc)
                 connection.request(method, f"{url.path}?{url.query}", body, headers)
                 with connection.getresponse() as response:
-                    response.read()
+                    answer = response.read()
             except TimeoutError as error:
                 self._failed(method, **describe(error))
                 break
@@ -64,7 +78,7 @@ class Storage:
                 self._failed(method, **describe(error))
                 continue
             if response.status < HTTPStatus.MULTIPLE_CHOICES:
-                return
+                return answer
             self._failed(method, status=response.status)
             if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 break
@@ -84,3 +98,19 @@ class Storage:
     def _failed(self, method: str, **fields: Any) -> None:
         logger.warning("storage request failed", method=method, **fields)
         self.close()
+
+
+def _disposition(name: str) -> str:
+    """Return the header that names a file (RFC 6266): in ASCII, and as it is.
+
+    The name has no quotation mark and no backslash.
+    """
+    if name.isascii():
+        return f'inline; filename="{name}"'
+    stem, _, extension = name.rpartition(".")
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    exact = quote(name, safe="")
+    return (
+        f'inline; filename="{plain.strip() or "code"}.{extension}"; '
+        f"filename*=UTF-8''{exact}"
+    )
