@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 from qr_service.edge.fields import (
     COLOUR,
-    TARGET,
     Boolean,
     Choice,
     Colour,
@@ -19,8 +18,10 @@ from qr_service.edge.fields import (
     Logo,
     Number,
     Object,
+    Pattern,
     Target,
     Text,
+    Typed,
 )
 from qr_service.edge.manage import patch_fields
 from qr_service.edge.request import generate_fields
@@ -32,6 +33,8 @@ API = ROOT / "docs" / "api.md"
 # The largest limits that a stack may have.
 FIELDS = generate_fields(24, 87600)
 PATCH_FIELDS = patch_fields(87600)
+# Exactly one of them.
+ONE_TEXT = {"oneOf": [{"required": ["data"]}, {"required": ["content"]}]}
 NO_NULL = r"^[^\u0000]+$"
 TABLE = re.compile(r"\| field \| type \|.*\n\|[-|]+\n(?:\|.*\n)+")
 MODEL = re.compile(
@@ -41,14 +44,26 @@ MODEL = re.compile(
 
 def schema(field: Field) -> dict[str, Any]:
     """Return the JSON schema of a field's values, in the draft of API Gateway."""
+    found = _schema(field)
+    if field.nullable:
+        found["type"] = [found["type"], "null"]
+    return found if field.default is None else {**found, "default": field.default}
+
+
+def _schema(field: Field) -> dict[str, Any]:
+    found: dict[str, Any]
     match field:
         case Text(most=most):
             limits = {"minLength": 1, "maxLength": most} if most else {"minLength": 1}
-            found: dict[str, Any] = {"type": "string", **limits, "pattern": NO_NULL}
-        case Target(most=most):
-            # Without the name of its group, which is Python's alone.
-            pattern = f"^{re.sub('[?]P<[a-z]+>', '', TARGET)}$"
-            found = {"type": "string", "maxLength": most, "pattern": pattern}
+            found = {"type": "string", **limits, "pattern": NO_NULL}
+        case Pattern(pattern=pattern, most=most) | Target(pattern=pattern, most=most):
+            found = {
+                "type": "string",
+                "maxLength": most,
+                "pattern": f"^(?:{_portable(pattern)})$",
+            }
+        case Typed(type=kind):
+            found = object_schema([kind]) | {"additionalProperties": True}
         case Boolean():
             found = {"type": "boolean"}
         case Number(least=least, most=most):
@@ -66,31 +81,46 @@ def schema(field: Field) -> dict[str, Any]:
             found = {"type": "string", "pattern": pattern}
         case _:
             raise TypeError(f"{type(field).__name__} has no schema yet")
-    if field.nullable:
-        found["type"] = [found["type"], "null"]
-    return found if field.default is None else {**found, "default": field.default}
+    return found
+
+
+def _portable(pattern: str) -> str:
+    """Return a pattern without the names of groups, which are Python's alone."""
+    return re.sub("[?]P<[a-z]+>", "", pattern)
 
 
 def object_schema(fields: Sequence[Field]) -> dict[str, Any]:
     """Return the JSON schema of an object with these fields."""
+    required = [field.name for field in fields if field.required]
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": [field.name for field in fields if field.required],
+        # Draft 4 allows no empty list.
+        **({"required": required} if required else {}),
         "properties": {field.name: schema(field) for field in fields},
     }
 
 
-def table(fields: Sequence[Field]) -> str:
-    """Return the table of fields, in Markdown."""
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of fields, in Markdown."""
     lines = ["| field | type | default | what it is |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in rows(fields)]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def rows(fields: Sequence[Field] = FIELDS) -> list[list[str]]:
+def rows(fields: Sequence[Field]) -> list[list[str]]:
     """Return name, type, default and meaning of each field."""
     return [list(_row(field)) for field in fields]
+
+
+def content_rows() -> list[list[str]]:
+    """Return the same of the members of each type of content, below its own row."""
+    (content,) = (field for field in FIELDS if isinstance(field, Typed))
+    return [
+        row
+        for name, variant in content.variants.items()
+        for row in ([f"**`{name}`**", "", "", variant.about], *rows(variant.members))
+    ]
 
 
 def _row(field: Field) -> Iterator[str]:
@@ -110,8 +140,10 @@ def _kind(field: Field) -> str:
     match field:
         case Text(most=most):
             kind = f"string, at most {most} characters" if most else "string"
-        case Target(most=most):
-            kind = f"http or https URI, at most {most:,} characters"
+        case Pattern(allowed=allowed) | Target(allowed=allowed):
+            kind = f"string: {allowed}"
+        case Typed():
+            kind = "object with a `type`, see below"
         case Boolean():
             kind = "boolean"
         case Number(least=least, most=most, unit=unit):
@@ -134,14 +166,14 @@ def _kind(field: Field) -> str:
 def generated() -> dict[str, str]:
     """Return the text of each file, by its path in the repository."""
     model = yaml.safe_dump(
-        object_schema(FIELDS), sort_keys=False, default_flow_style=None
+        object_schema(FIELDS) | ONE_TEXT, sort_keys=False, default_flow_style=None
     )
     indented = "".join(f"{'':10}{line}\n" for line in model.splitlines())
     api, template = API.read_text(), TEMPLATE.read_text()
-    tables = iter((table(FIELDS), table(PATCH_FIELDS)))
-    if len(TABLE.findall(api)) != 2 or len(MODEL.findall(template)) != 1:
+    tables = iter(map(table, (rows(FIELDS), content_rows(), rows(PATCH_FIELDS))))
+    if len(TABLE.findall(api)) != 3 or len(MODEL.findall(template)) != 1:
         raise SystemExit(
-            "docs/api.md has no two tables of fields, or template.yaml no model"
+            "docs/api.md has no three tables of fields, or template.yaml no model"
         )
     return {
         "docs/api.md": TABLE.sub(lambda _: next(tables), api),

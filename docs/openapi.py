@@ -30,6 +30,10 @@ EXAMPLES = {
     "gradient": "A gradient",
     "logo": "A logo",
     "wifi": "A Wi-Fi network",
+    "contact": "A contact",
+    "payment": "A SEPA credit transfer",
+    "pdf": "A PDF for a print shop, 30 mm wide",
+    "label_printer": "A PNG for a label printer of 203 dpi, 20 mm wide",
     "japanese": "Text that is not ASCII",
 }
 

@@ -22,7 +22,7 @@ PARTS = ROOT / "docs" / "page"
 METHODS = ("get", "post", "put", "patch", "delete")
 LEFT_OUT = ("/", "/docs")
 BODIES = {
-    ("post", "/generate"): fields.rows(),
+    ("post", "/generate"): [*fields.rows(fields.FIELDS), *fields.content_rows()],
     ("patch", "/codes/{qr_id}"): fields.rows(fields.PATCH_FIELDS),
 }
 # What a reader replaces: their key, and the id and the slug of one of their codes.

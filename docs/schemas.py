@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from qr_service.edge.fields import Field, Object
+from qr_service.edge.fields import Field, Object, Typed
 from qr_service.edge.request import BLENDED, MOST_LABEL, SIZES
 from qr_service.engine.style import BLENDED_FORMATS, FORMATS
 from qr_service.engine.symbol import LEVELS
 from qr_service.stores.table import MOST_TARGETS
 
-from docs.fields import FIELDS, PATCH_FIELDS, object_schema
+from docs.fields import FIELDS, ONE_TEXT, PATCH_FIELDS, object_schema
 
 Document = dict[str, Any]
 
@@ -84,7 +84,24 @@ def described(fields: Sequence[Field]) -> Document:
         schema["examples"] = [field.example]
         if isinstance(field, Object):
             schema["properties"] = described(field.members)["properties"]
+        if isinstance(field, Typed):
+            found["properties"][field.name] = {
+                "description": field.about,
+                "examples": [field.example],
+                "oneOf": [of_type(each) for each in field.variants.values()],
+            }
     return found
+
+
+def of_type(variant: Object) -> Document:
+    """Return the schema of an object of this type."""
+    found = described(variant.members)
+    return {
+        **found,
+        "description": variant.about,
+        "required": ["type", *found.get("required", [])],
+        "properties": {"type": {"const": variant.name}, **found["properties"]},
+    }
 
 
 def of_dynamic(fields: Sequence[Field]) -> Document:
@@ -92,7 +109,10 @@ def of_dynamic(fields: Sequence[Field]) -> Document:
     target = object_schema(fields)["properties"]["expired_url"]
     return {
         "if": {"required": ["dynamic"], "properties": {"dynamic": {"const": True}}},
-        "then": {"required": ["expiration_hours"], "properties": {"data": target}},
+        "then": {
+            "required": ["expiration_hours", "data"],
+            "properties": {"data": target},
+        },
         "else": {"properties": {"expired_url": False, "count": {"const": True}}},
     }
 
@@ -162,6 +182,7 @@ COUNT = {"type": "integer", "minimum": 0}
 SCHEMAS = {
     "GenerateRequest": {
         **described(FIELDS),
+        **ONE_TEXT,
         "allOf": [of_dynamic(FIELDS), at_most_one(SIZES), of_vectors()],
     },
     "Generated": answer(

@@ -5,6 +5,7 @@ the step shows. Titles are printed with durations. The first LocalError ends the
 rehearsal.
 """
 
+import base64
 import io
 import json
 import re
@@ -113,6 +114,7 @@ class Rehearsal:
             self.generate,
             self.retrieve,
             self.download,
+            self.include,
             self.refuse_wrong_signatures,
             self.refuse_without_tls,
             self.refuse_after_expiry,
@@ -287,6 +289,27 @@ class Rehearsal:
         found = zxingcpp.read_barcodes(Image.open(io.BytesIO(answer.body)))
         read = [each.bytes.decode() for each in found]
         check(read == [self.texts[0]], f"Read {read} instead of {self.texts[0]!r}.")
+
+    def include(self) -> None:
+        """The answer includes a PDF of a contact, and so does its replay, from S3."""
+        self.texts.append(f"Jane {secrets.token_hex(12)}")
+        content = {"type": "vcard", "name": self.texts[-1]}
+        body = {"content": content, "format": "pdf", "size_mm": 30, "label": "Card"}
+        key = {"X-Api-Key": self.deployment.api_key, "Idempotency-Key": "included"}
+        made, again = (
+            self.call("POST", "/generate?include=image", body, key) for _ in range(2)
+        )
+        for answer in (made, again):
+            expect(answer, 201, width_mm=30)
+        check(again.headers["Idempotency-Replayed"] == "true", "No replay.")
+        check(made.json == again.json, "The replay has another answer.")
+        found = self.call("GET", f"/retrieve/{made.json['qr_id']}")
+        file = self.call("GET", found.json["qr_code"])
+        kind, _, text = made.json["image"].partition(";base64,")
+        check(kind == "data:application/pdf", f"The answer includes {kind}.")
+        check(base64.b64decode(text) == file.body, "It is not the stored file.")
+        name = file.headers["Content-Disposition"]
+        check(name == 'inline; filename="Card.pdf"', f"The file is {name}.")
 
     def refuse_wrong_signatures(self) -> None:
         """A URL with a changed signature, or without one: 403."""

@@ -16,7 +16,7 @@ import pytest
 from jsonschema import Draft4Validator
 from PIL import Image as Raster
 from qr_service.config import Settings
-from qr_service.edge.fields import Choice, read_all
+from qr_service.edge.fields import Choice, Typed, read_all
 from qr_service.edge.http import EXPOSED_HEADERS
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.engine.style import FORMATS, GRADIENT_TYPES, SHAPES
@@ -237,6 +237,12 @@ def test_the_engine_imports_only_errors_from_the_service():
         assert other <= {"errors"}, f"{source} imports {other}: the engine is pure"
 
 
+def test_contents_import_only_errors_from_the_service():
+    for source in (SERVICE / "content").glob("*.py"):
+        other = imports_of(source)
+        assert other <= {"errors"}, f"{source} imports {other}: contents are pure"
+
+
 def test_stores_import_nothing_from_the_edge():
     for source in (SERVICE / "stores").glob("*.py"):
         edge = {name for name in imports_of(source) if "edge" in name}
@@ -277,6 +283,7 @@ ODDITIES = [
     *({"to": "#12aB9f"}, {"type": "radial", "to": "#000000"}, {"type": "linear"}),
     *({"to": "#000"}, {"type": "conic", "to": "#000000"}, {"to": 1}),
     *({"to": "#000000", "from": "#ffffff"}, {"to": "transparent"}),
+    *({"type": "tel", "number": "+1"}, {"type": "fax", "number": "+1"}),
     *(LOGO, LOGO.replace("png", "gif"), "https://example.com/logo.png"),
 ]
 
@@ -299,7 +306,8 @@ def parsed(fields: Mapping[str, Any]) -> GenerateRequest:
     settings = Settings.from_env(
         ENVIRONMENT | {"MAX_EXPIRATION_HOURS": str(longest)},
     )
-    request = parse(json.dumps({"data": "x", **fields}).encode(), settings)
+    text = {} if "content" in fields else {"data": "x"}
+    request = parse(json.dumps(text | dict(fields)).encode(), settings)
     return replace(request, digest=b"")
 
 
@@ -325,7 +333,9 @@ NEEDED = {
 def test_the_model_and_the_function_accept_the_same_values(name):
     validator = Draft4Validator(MODEL)  # API Gateway's draft
     values = [*ODDITIES, *(v for each in FIELDS.values() for v in boundaries(each))]
-    base = {"data": "https://example.com", "expiration_hours": 1, **NEEDED[NEEDS[name]]}
+    base = {"expiration_hours": 1, **NEEDED[NEEDS[name]]}
+    if name != "content":
+        base["data"] = "https://example.com"
     bodies = [{**base, name: value} for value in values]
     accepted = [body[name] for body in bodies if validator.is_valid(body)]
     assert accepted == [body[name] for body in bodies if is_parsed(body)], (
@@ -342,7 +352,9 @@ def test_the_model_and_the_function_know_the_same_fields():
     )
     with pytest.raises(BadRequest) as error:
         parse(b"{}", Settings.from_env(ENVIRONMENT))
-    assert [error.value.fields["field"]] == MODEL["required"]
+    assert MODEL["oneOf"] == [
+        {"required": [name]} for name in error.value.fields["allowed"]
+    ]
 
 
 def test_the_defaults_are_accepted_and_change_nothing():
@@ -356,7 +368,13 @@ def test_the_defaults_are_accepted_and_change_nothing():
     assert parsed({"gradient": gradient}) == parsed({"gradient": full})
 
 
-@pytest.mark.parametrize("field", [*declared.FIELDS, *declared.PATCH_FIELDS])
+(CONTENT,) = (field for field in declared.FIELDS if isinstance(field, Typed))
+MEMBERS = [each for kind in CONTENT.variants.values() for each in kind.members]
+
+
+@pytest.mark.parametrize(
+    "field", [*declared.FIELDS, *declared.PATCH_FIELDS, *MEMBERS], ids=lambda f: f.name
+)
 def test_the_example_of_a_field_is_accepted(field):
     field.check(field.name, field.example)
     assert field.example != field.default, "an example shows something else"

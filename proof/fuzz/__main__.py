@@ -1,8 +1,10 @@
 """`make fuzz`: requests by schemathesis to a system of its own, in chains by Location.
 
-Rounds are repeated until there were as many cases as wanted. The last line is `N cases,
-no failure`. schemathesis.toml lists what is not checked, hooks.py what is not sent.
-With a seed there are no chains: they send what was answered, which differs each time.
+Rounds are repeated until there were as many cases as wanted. Then as many contents of
+each type are written, and read by parsers of others (tests/unit/test_round_trips.py).
+The last line is `N cases, no failure`. schemathesis.toml lists what is not checked,
+hooks.py what is not sent. With a seed there are no chains: they send what was answered,
+which differs each time.
 """
 
 import argparse
@@ -37,7 +39,7 @@ def cases(url: str, folder: str, seed: int, *options: str) -> int:
         cwd=folder,
         env={
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")]),
             "SCHEMATHESIS_HOOKS": "proof.fuzz.hooks",
         },
         stdout=subprocess.PIPE,
@@ -50,6 +52,25 @@ def cases(url: str, folder: str, seed: int, *options: str) -> int:
         print(done.stdout)
         return 0
     return int(found[1])
+
+
+def round_trips(count: int, seed: int) -> bool:
+    """Return whether so many contents of each type are read as they were written."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "--quiet", "--numprocesses", "auto"),
+            *("--hypothesis-seed", str(seed), "tests/unit/test_round_trips.py"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ROUND_TRIPS": str(count)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    print(f"{count} contents of each type: {done.stdout.splitlines()[-1]}", flush=True)
+    if done.returncode:
+        print(done.stdout)
+    return not done.returncode
 
 
 def main() -> int:
@@ -84,6 +105,8 @@ def main() -> int:
             return 1
         finally:
             launcher.discard()
+    if not round_trips(given.cases, seed):
+        return 1
     print(f"{total} cases, no failure")
     return 0
 

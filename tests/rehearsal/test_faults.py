@@ -221,6 +221,13 @@ FAULTS = {  # long rehearsals are not adjacent: one process runs several in a ro
         "The presigned URL returns an image",
         "AccessDenied",
     ),
+    "generate may not read images": Fault(
+        "template.yaml",
+        "Action: [s3:PutObject, s3:GetObject, s3:DeleteObject]",
+        "Action: [s3:PutObject, s3:DeleteObject]",
+        "The answer includes a PDF of a contact",
+        "503",
+    ),
     "a limit is for a route that does not exist": Fault(
         "template.yaml",
         "ResourcePath: /~1health",

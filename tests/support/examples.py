@@ -21,6 +21,7 @@ ENDED = "c41a97d0-2e8b-4f63-9a15-6b07d3f8e92c"
 STORED = (RETRIEVED, MANAGED, ENDED)
 STATUS = {
     "generate/base64": 201,
+    "generate/contact": 201,
     "generate/dry_run": 200,
     "generate/dynamic": 201,
     "generate/gradient": 201,
@@ -28,6 +29,7 @@ STATUS = {
     "generate/japanese": 201,
     "generate/label_printer": 201,
     "generate/logo": 201,
+    "generate/payment": 201,
     "generate/pdf": 201,
     "generate/rounded": 201,
     "generate/styled": 201,

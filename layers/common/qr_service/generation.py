@@ -249,6 +249,7 @@ def prove(request: GenerateRequest, printed: str | None = None) -> Proof:
                 boost=request.boost_error_correction,
                 eci=request.eci,
             )
+        _check_version(symbol, request)
         image = render(symbol, style)
         blame = "logo" if style.logo else style.sized_by
         margin = verify(image, text, blame, announced=symbol.announced)
@@ -256,6 +257,17 @@ def prove(request: GenerateRequest, printed: str | None = None) -> Proof:
         metrics.add_metric("Unscannable", unit="Count", value=1)
         raise
     return Proof(symbol, style, image, margin)
+
+
+def _check_version(symbol: Symbol, request: GenerateRequest) -> None:
+    """Raise Unscannable if room for a logo took more than a standard allows."""
+    if symbol.version > request.most_version:
+        raise Unscannable(
+            f"With this logo the version is {symbol.version}; the standard of this "
+            f"content allows {request.most_version}.",
+            field="logo",
+            allowed="a smaller logo, or none",
+        )
 
 
 def warm_up() -> None:

@@ -7,6 +7,7 @@ field, the received value and the allowed values.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from qr_service.engine.colours import TRANSPARENT
@@ -108,6 +109,41 @@ class Text(Field):
         return value
 
 
+class Pattern(Field):
+    """Text of at most `most` characters that a pattern describes, and that is checked.
+
+    `read` makes the value of it; it raises ValueError for text that is wrong in another
+    way, such as a wrong check digit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        *,
+        pattern: str,
+        most: int,
+        allowed: str,
+        read: Callable[[str], Any] = str,
+        **common: Any,
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.pattern = pattern
+        self.most = most
+        self.allowed = allowed
+        self.convert = read
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return what `read` makes of the text."""
+        if not isinstance(value, str):
+            raise _wrong_type(name, value, "a string")
+        if len(value) <= self.most and re.fullmatch(self.pattern, value):
+            with suppress(ValueError):
+                value.encode()  # no unpaired surrogate
+                return self.convert(value)
+        raise BadField(name, value, self.allowed)
+
+
 class Target(Field):
     """Where a scan is sent: an http or https URI, not one of this service itself.
 
@@ -115,6 +151,7 @@ class Target(Field):
     """
 
     most = MOST_TARGET
+    pattern = TARGET
     allowed = f"an http or https URI of at most {MOST_TARGET:,} ASCII characters"
 
     def __init__(
@@ -244,6 +281,32 @@ class Object(Field):
         if not isinstance(value, dict):
             raise _wrong_type(name, value, self.allowed)
         return self.build(**read_all(self.members, value, f"{name}."))
+
+
+class Typed(Field):
+    """An object whose member `type` says which of the `variants` it is."""
+
+    def __init__(
+        self, name: str, about: str, *, variants: tuple[Object, ...], **common: Any
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.variants = {variant.name: variant for variant in variants}
+        self.type = Choice(
+            name="type",
+            about="Which of them.",
+            example=variants[0].name,
+            choices=tuple(self.variants),
+            required=True,
+        )
+        self.allowed = 'an object, {"type": ..., ...}'
+
+    def check(self, name: str, value: Any) -> tuple[str, Any]:
+        """Return the type, and what the variant makes of the other members."""
+        if not isinstance(value, dict):
+            raise _wrong_type(name, value, self.allowed)
+        kind = self.type.read(value, f"{name}.")
+        rest = {member: value[member] for member in value if member != "type"}
+        return kind, self.variants[kind].check(name, rest)
 
 
 class Logo(Field):

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qr_service.config import Settings
+from qr_service.edge.contents import MAX_VERSIONS, PINNED, content_field
 from qr_service.edge.fields import (
     Boolean,
     Choice,
@@ -37,7 +38,7 @@ from qr_service.engine.style import (
     Gradient,
     Style,
 )
-from qr_service.engine.symbol import ECIS, LEVELS, Eci, Level
+from qr_service.engine.symbol import ECIS, LEVELS, MAX_VERSION, Eci, Level
 from qr_service.errors import BadField, BadRequest, BodyTooLarge, either, shown
 
 QUERY = ("dry_run", "include")  # the query parameters
@@ -76,6 +77,7 @@ class GenerateRequest:
     dynamic: bool = False
     expired_url: str | None = None
     count: bool = True
+    most_version: int = MAX_VERSION
 
 
 def parse(body: bytes, settings: Settings, called: str = "") -> GenerateRequest:
@@ -89,6 +91,7 @@ def parse(body: bytes, settings: Settings, called: str = "") -> GenerateRequest:
         settings.default_expiration_hours, settings.max_expiration_hours, own_hosts
     )
     values = read_all(declared, fields)
+    _read_content(values, fields)
     if values["dynamic"]:
         if "expiration_hours" not in fields:
             raise BadRequest(
@@ -105,6 +108,30 @@ def parse(body: bytes, settings: Settings, called: str = "") -> GenerateRequest:
     style = Style(**{name: values.pop(name) for name in _STYLE})
     _check_style(style, fields)
     return GenerateRequest(**values, style=style, digest=_digest(fields))
+
+
+def _read_content(values: dict[str, Any], fields: Mapping[str, Any]) -> None:
+    """Let `data` be the text of the content, if there is one instead of data.
+
+    Raises BadRequest for both or none of them, and for what a standard does not allow.
+    """
+    content = values.pop("content")
+    if content is None:
+        if values["data"] is None:
+            detail = "data or content is required."
+            allowed = ["data", "content"]
+            raise BadRequest("missing_field", detail, field="data", allowed=allowed)
+        return
+    for name in ("data", "dynamic"):
+        if values[name]:
+            raise BadField(name, values[name], "given without content")
+    kind, values["data"] = content
+    for name, fixed in PINNED.get(kind, {}).items():
+        if name in fields and values[name] != fixed:
+            only = json.dumps(fixed).strip('"')
+            raise BadField(name, values[name], f"{only} with content of type {kind}")
+        values[name] = fixed
+    values["most_version"] = MAX_VERSIONS.get(kind, MAX_VERSION)
 
 
 def _check_style(style: Style, fields: Mapping[str, Any]) -> None:
@@ -127,11 +154,14 @@ def generate_fields(
         Text(
             name="data",
             example="https://example.com/menu",
-            required=True,
-            about="The text to encode: up to what a version 40 code holds at the "
-            "level, 2,953 bytes of UTF-8 at `L`, 2,331 at `M`, 1,663 at `Q`, 1,273 at "
-            "`H`, more for digits and upper-case text; no U+0000. Of a dynamic "
-            "code: where a scan is sent, a URI as `expired_url`.",
+            about="The text to encode, this or `content`: up to what a version 40 code "
+            "holds at the level, 2,953 bytes of UTF-8 at `L`, 2,331 at `M`, 1,663 at "
+            "`Q`, 1,273 at `H`, more for digits and upper-case text; no U+0000. Of a "
+            "dynamic code: where a scan is sent, a URI as `expired_url`.",
+        ),
+        content_field(
+            about="What the code is for, instead of `data`; the service writes the "
+            "text as the standard of its type demands. Not with `dynamic`.",
         ),
         expiration_field(
             most_hours,
