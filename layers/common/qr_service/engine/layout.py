@@ -104,11 +104,10 @@ def _printed(side: float, size: int, style: Style) -> Layout:
             f"dots and {LEAST_MM} mm; a PNG {MAX_WIDTH} dots at most.",
         )
     width = round(side / dot)
+    module_size = width // modules
     if style.format != "png":
-        module_size = width // modules
         margin = module_size * style.border
         return Layout(module_size, margin, width, side / modules, side)
-    module_size = width // modules
     margin = (width - size * module_size) // 2
     width = size * module_size + 2 * margin
     return Layout(module_size, margin, width, module_size * dot, width * dot)
