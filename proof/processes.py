@@ -202,7 +202,8 @@ class World(Stores):
         proof = generation.prove(request, printed)
         key = f"codes/{qr_id}.png"
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=proof.image.body)
-        answer = {"qr_id": qr_id, "expires_at": timestamp(expires_at)}
+        made = {"qr_id": qr_id, "expires_at": timestamp(expires_at)}
+        answer = {**made, **proof.as_dict()}
         values = {
             "id": qr_id,
             "owner": OWNER,
