@@ -20,7 +20,7 @@ IN_VENV := sh local/venv.sh
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run sam-local invoke cleanup migrate key key-transfer redirects psql logs test acceptance containers
+.PHONY: help run sam-local invoke cleanup migrate key key-transfer redirects psql logs test browser acceptance containers
 .PHONY: rehearse rehearse-faults bench load readers fuzz prove prove-faults faults edits audit install docs format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
@@ -66,6 +66,9 @@ logs: ## Follow the logs of servers and functions until Ctrl-C
 
 test: ## Run unit, integration and end-to-end tests (ARGS='-k name')
 	@$(IN_VENV) python -m pytest $(if $(ARGS),,--cov) $(IN_PARALLEL) $(ARGS)
+
+browser: ## Use the studio in a browser (Debian: chromium)
+	@$(IN_VENV) python -m pytest tests/browser --numprocesses 2 $(ARGS)
 
 acceptance: ## Show the service's promises one by one on the real stack
 	@$(IN_VENV) python -m pytest tests/acceptance $(IN_PARALLEL)

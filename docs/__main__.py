@@ -2,6 +2,7 @@
 
 from docs import fields, openapi, page
 from local.project import ROOT
+from studio import build
 
 
 def generated() -> dict[str, str]:
@@ -10,6 +11,7 @@ def generated() -> dict[str, str]:
         **fields.generated(),
         "functions/pages/openapi.json": openapi.text(),
         "functions/pages/docs.html": page.text(),
+        "functions/pages/studio.html": build.text(),
     }
 
 

@@ -439,16 +439,7 @@ def document() -> Document:
                 "get": health("health", "Look whether the service works.", "Health"),
                 "head": health("health_head", head, ""),
             },
-            "/": {
-                "get": {
-                    "operationId": "root",
-                    "summary": "Go to the documentation.",
-                    "responses": {
-                        "302": response("GET /docs.", "", "Location"),
-                        **problems([], key=False),
-                    },
-                }
-            },
+            "/": {"get": page("studio", "The studio, a page.", "text/html")},
             "/docs": {"get": page("docs", "This page, in HTML.", "text/html")},
             "/openapi.json": {
                 "get": page("openapi", "This document.", "application/json")

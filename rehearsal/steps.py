@@ -243,16 +243,18 @@ class Rehearsal:
     # ------------------------------------------------------------------ life of a code
 
     def describe_itself(self) -> None:
-        """GET / leads to the page, which has the address of this stage."""
-        root = self.call("GET", "/")
-        location = root.headers["Location"] or ""
-        check(location.endswith("/docs"), f"GET / leads to {location}.")
-        page = self.call("GET", "/docs")
-        policy = page.headers["Content-Security-Policy"] or ""
-        check(page.status == 200 and "sha256-" in policy, f"GET /docs: {page.status}")
+        """GET / is the studio, GET /docs the API, with the address of this stage."""
+        for path in ("/", "/docs"):
+            page = self.call("GET", path)
+            expect_page = page.status == 200 and page.headers["Content-Type"]
+            check(expect_page == "text/html; charset=utf-8", f"GET {path}: {page}")
+            policy = page.headers["Content-Security-Policy"] or ""
+            check("script-src 'sha256-" in policy, f"GET {path} admits {policy}.")
+            cached = page.headers["Cache-Control"]
+            check(cached == "public, max-age=300", f"GET {path} is cached: {cached}")
         document = self.call("GET", "/openapi.json")
         (server,) = document.json["servers"]
-        check(server["url"].endswith(location.removesuffix("/docs")), str(server))
+        check(server["url"] == self.deployment.outputs["ApiUrl"], str(server))
         tag = {"If-None-Match": document.headers["ETag"] or ""}
         again = self.call("GET", "/openapi.json", headers=tag)
         check(again.status == 304, f"With the ETag: {again.status}")

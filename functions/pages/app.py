@@ -1,7 +1,7 @@
-"""GET of /docs, /openapi.json and /, which leads to /docs.
+"""GET of the studio at /, of /docs and /openapi.json.
 
-The two documents are beside this file; `make docs` writes them. Neither layers nor the
-network of the other functions are needed, so nothing here can reach a database.
+The three documents are beside this file; `make docs` writes them. Neither layers nor
+the network of the other functions are needed, so nothing here can reach a database.
 """
 
 import base64
@@ -26,9 +26,6 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
 def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
     """Return the document of the route, or 304 if the client has it already."""
     prefix = _prefix(event)
-    if event["resource"] == "/":
-        location = {"Location": f"{prefix}/docs", "Cache-Control": CACHED}
-        return _respond(HTTPStatus.FOUND, location)
     text, headers = DOCUMENTS[event["resource"]]
     text = text.replace(BASE, _origin(event) + prefix)
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
@@ -94,14 +91,22 @@ def _respond(
 
 def _documents() -> dict[str, tuple[str, dict[str, str]]]:
     """Return text and headers of the documents, by their routes."""
-    page = (FOLDER / "docs.html").read_text(encoding="utf-8")
-    html = {
-        "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": policy(page),
-    }
     document = (FOLDER / "openapi.json").read_text(encoding="utf-8")
-    json_ = {"Content-Type": "application/json"}
-    return {"/docs": (page, html), "/openapi.json": (document, json_)}
+    return {
+        # Its pictures come in answers; it may call the service that it came from.
+        "/": _page("studio.html", "; connect-src 'self'; img-src data:"),
+        "/docs": _page("docs.html"),
+        "/openapi.json": (document, {"Content-Type": "application/json"}),
+    }
+
+
+def _page(name: str, more: str = "") -> tuple[str, dict[str, str]]:
+    """Return a page and its headers; `more` are further rules of its policy."""
+    page = (FOLDER / name).read_text(encoding="utf-8")
+    return page, {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": policy(page) + more,
+    }
 
 
 DOCUMENTS = _documents()

@@ -47,7 +47,7 @@ STATUS = {
     "pages/docs": 200,
     "pages/not_modified": 304,
     "pages/openapi": 200,
-    "pages/root": 302,
+    "pages/root": 200,
     "redirect/head": 302,
     "redirect/preview": 200,
     "redirect/scan": 302,

@@ -1,0 +1,1 @@
+"""The studio: the page at the service's root, in which people make codes."""

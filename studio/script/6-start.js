@@ -1,0 +1,17 @@
+// What starts when the page is there.
+
+one("#docs").href = `${base}/docs`;
+buildForm();
+showForget();
+one("#form").addEventListener("submit", create);
+one("#form").addEventListener("input", (event) => {
+  if (event.target.name === "purpose") showFields();
+  if (event.target.type !== "file") {
+    showWhatIsNeeded();
+    changed();
+  }
+});
+one("#forget").addEventListener("click", forget);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) changed(0); });
+say(TEXTS.working);
+draw();
