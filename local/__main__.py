@@ -46,6 +46,7 @@ def run(state: Path, port: int, api: type[API] = API) -> None:
         try:
             stack.start(lambda what: say(f"{time.monotonic() - began:5.1f} s  {what}"))
             print(f"Serving {stack.url}  (Ctrl-C stops it; logs: {stack.logs})")
+            print(f"Studio: {stack.url}/")
             print(f"Try: curl -X POST {stack.url}/generate -d '{DATA}'", flush=True)
             supervise(stack, interrupted.is_set)
         except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 // A code that was created: its files, its links, and the calls that make it again.
 
+let attempt = {};  // what was sent last, and its key, until it is answered
+
 async function create(event) {
   event.preventDefault();
   const submit = one("#form button.main");
@@ -12,9 +14,11 @@ async function create(event) {
   submit.disabled = true;
   submit.textContent = TEXTS.creating;
   try {
-    // One key for a code, so that a repetition after a lost answer makes no second one.
-    const key = {"Idempotency-Key": crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`};
-    const made = await call("POST", "/generate?include=image", wanted, key);
+    // A repetition after a lost answer has the same key, so it makes no second code.
+    const text = JSON.stringify(wanted);
+    if (attempt.text !== text) attempt = {text, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`};
+    const made = await call("POST", "/generate?include=image", wanted, {"Idempotency-Key": attempt.key});
+    attempt = {};
     showMade(made, wanted);
   } catch (error) {
     explain(error);

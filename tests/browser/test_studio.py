@@ -412,3 +412,26 @@ def test_a_logo_is_taken_from_a_file(browser, service):
         assert read(body).margin < 1
         page.click("#no-logo")
         drawn(page)
+
+
+def test_a_lost_answer_makes_no_second_code(browser, service):
+    """The request arrives, its answer does not; then somebody clicks again."""
+    keys = []
+
+    def lost(route):
+        keys.append(route.request.headers["idempotency-key"])
+        route.fetch()
+        route.abort()
+
+    with opened(browser, service) as page:
+        page.fill("#f-data", "https://example.com/lost")
+        drawn(page)
+        page.route("**/generate?include=image", lost)
+        page.click("#form button.main")
+        page.wait_for_selector("#status.wrong")
+        page.unroute("**/generate?include=image")
+        with page.expect_request("**/generate?include=image") as again:
+            created(page)
+        assert again.value.headers["idempotency-key"] == keys[0]
+        replayed = again.value.response().headers["idempotency-replayed"]
+        assert replayed == "true"

@@ -145,6 +145,10 @@ def test_an_image_without_a_label_is_saved_under_its_id(functions, form):
         ("C:\\menu;rm *\r\nX-Evil: 1", "C menu;rm X-Evil 1.png"),
         ("gnp\u202e.exe", "gnp.exe.png"),
         ("50 % off?", "50 off.png"),
+        (
+            "\uff02; filename=evil.exe; \uff02\uff3c",
+            "\uff02; filename=evil.exe; \uff02\uff3c.png",
+        ),
         ("...", "ID.png"),
         ("x" * 100, "x" * 100 + ".png"),
     ],

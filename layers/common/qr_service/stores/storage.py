@@ -10,6 +10,7 @@ import ssl
 import unicodedata
 from datetime import UTC, datetime
 from http import HTTPStatus
+from string import ascii_letters, digits
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -21,6 +22,7 @@ from qr_service.telemetry import describe, logger
 TIMEOUT = 3.0  # seconds, for connecting and for each answer
 _TRIES = 2
 _SIGNATURE_SECONDS = 60
+_PLAIN = frozenset(f" !#$&'()+,-.=@[]^_`{{}}~{ascii_letters}{digits}")
 
 
 class Storage:
@@ -103,12 +105,14 @@ class Storage:
 def _disposition(name: str) -> str:
     """Return the header that names a file (RFC 6266): in ASCII, and as it is.
 
-    The name has no quotation mark and no backslash.
+    A name in ASCII has no quotation mark and no backslash. Others may have a wide one,
+    which normalising makes a plain one.
     """
     if name.isascii():
         return f'inline; filename="{name}"'
     stem, _, extension = name.rpartition(".")
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    decomposed = unicodedata.normalize("NFKD", stem)
+    plain = "".join(filter(_PLAIN.__contains__, decomposed))
     exact = quote(name, safe="")
     return (
         f'inline; filename="{plain.strip() or "code"}.{extension}"; '
