@@ -20,7 +20,7 @@ IN_VENV := sh local/venv.sh
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run sam-local invoke cleanup migrate key key-transfer redirects psql logs test browser acceptance containers
+.PHONY: help run sam-local invoke cleanup migrate key key-transfer redirects psql logs test browser screenshot acceptance containers
 .PHONY: rehearse rehearse-faults bench load readers fuzz prove prove-faults faults edits audit install docs format lint requirements packages clean
 .PHONY: build sbom preflight deploy smoke
 
@@ -69,6 +69,9 @@ test: ## Run unit, integration and end-to-end tests (ARGS='-k name')
 
 browser: ## Use the studio in a browser (Debian: chromium)
 	@$(IN_VENV) python -m pytest tests/browser --numprocesses 2 $(ARGS)
+
+screenshot: ## Take the picture of the studio that README.md shows
+	@$(IN_VENV) python -m studio.screenshot
 
 acceptance: ## Show the service's promises one by one on the real stack
 	@$(IN_VENV) python -m pytest tests/acceptance $(IN_PARALLEL)

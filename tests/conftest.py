@@ -34,3 +34,19 @@ def log():
     """Return a function that returns the log lines of this test so far."""
     start = len(transcript.getvalue())
     return lambda: transcript.lines(start)
+
+
+@pytest.fixture
+def measured(record_property):
+    """Return a function that adds a line to the summary."""
+    return lambda line: record_property("measured", line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [*terminalreporter.getreports("passed")]
+    reports += terminalreporter.getreports("failed")
+    lines = [line for report in reports for _, line in report.user_properties]
+    if lines:
+        terminalreporter.section("measured")
+    for line in lines:
+        terminalreporter.line(line)

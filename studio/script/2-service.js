@@ -1,7 +1,9 @@
 // Calls of the service, with the API key where one is needed.
 
 const KEY = "api-key";  // in the tab's session only
+const ETAG = Symbol("ETag");  // of an answer: the revision of a code
 let asking = null;
+let declined = false;  // somebody has closed the question for a key
 
 class Problem extends Error {
   constructor(status, document, retryAfter) {
@@ -25,12 +27,17 @@ async function send(method, path, body, headers = {}, signal = undefined) {
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  if (answer.ok) return answer.json();
+  if (answer.ok) {
+    const found = answer.status === 204 ? {} : await answer.json();
+    found[ETAG] = answer.headers.get("ETag");
+    return found;
+  }
   const problem = await answer.json().catch(() => ({}));
   throw new Problem(answer.status, problem, Number(answer.headers.get("Retry-After")) || 1);
 }
 
-// As `send`; after a 403 it is repeated with the key that somebody gives.
+// As `send`; after a 403 it is repeated with the key that somebody gives. A preview
+// does not want a key again from somebody who has just declined.
 async function call(...request) {
   try {
     return await send(...request);
@@ -51,6 +58,7 @@ function askForKey() {
       const key = dialog.returnValue === "use" ? input.value.trim() : "";
       input.value = "";
       asking = null;
+      declined = !key;
       if (key) sessionStorage.setItem(KEY, key);
       showForget();
       resolve(key !== "");

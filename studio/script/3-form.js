@@ -98,6 +98,8 @@ function body({life = true} = {}) {
   const dynamic = kind === "link" && checked("dynamic");
   if (life || dynamic) made.expiration_hours = hours();
   if (dynamic) made.dynamic = true;
+  if (dynamic && value("expired_url")) made.expired_url = value("expired_url");
+  if (dynamic && !checked("count")) made.count = false;
   if (life && value("label")) made.label = value("label");
   return {...made, ...look()};
 }
@@ -132,6 +134,9 @@ function showWhatIsNeeded() {
   shown("size_mm", value("size") === "size_mm");
   shown("dpi", value("size") === "size_mm");
   shown("expiration_hours", value("life") === "until");
+  const dynamic = purpose() === "link" && checked("dynamic");
+  shown("expired_url", dynamic);
+  shown("count", dynamic);
   one("#no-logo").hidden = !logo;
 }
 
@@ -188,7 +193,9 @@ function buildForm() {
     field("life", STYLE.life, select(STYLE.lives, "720"), STYLE.life_hint),
     field("expiration_hours", STYLE.until, el("input", {type: "datetime-local", value: tomorrow.toISOString().slice(0, 16)})),
     field("label", `${STYLE.label} (${TEXTS.optional})`, el("input", {type: "text", maxlength: SPEC.label.most, autocomplete: "off"}), STYLE.label_hint),
-    field("dynamic", STYLE.dynamic, el("input", {type: "checkbox"}), STYLE.dynamic_hint));
+    field("dynamic", STYLE.dynamic, el("input", {type: "checkbox"}), STYLE.dynamic_hint),
+    field("expired_url", `${STYLE.expired_url} (${TEXTS.optional})`, el("input", {type: "url", autocomplete: "off"}), STYLE.expired_hint),
+    field("count", STYLE.count, el("input", {type: "checkbox", checked: true})));
   showFields();
   showWhatIsNeeded();
 }

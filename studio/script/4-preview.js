@@ -22,7 +22,8 @@ async function draw() {
   controller = new AbortController();
   const {signal} = controller;
   try {
-    const found = await call("POST", "/generate?dry_run=true&include=image", body({life: false}), {}, signal);
+    const ask = declined ? send : call;
+    const found = await ask("POST", "/generate?dry_run=true&include=image", body({life: false}), {}, signal);
     if (!signal.aborted) show(found);
   } catch (error) {
     if (!signal.aborted) explain(error);

@@ -72,6 +72,7 @@ function showMade(made, wanted) {
     el("p", {}, filled(made.short_url ? TEXTS.ends : TEXTS.works_until, {moment})),
     el("div", {class: "row"}, ...downloads, button(TEXTS.print_it, () => print())),
     failed,
+    remembering(made, wanted),
     el("div", {class: "row"},
       copyButton(TEXTS.copy_link, () => link),
       made.short_url ? copyButton(TEXTS.copy_short, () => made.short_url) : null,

@@ -22,20 +22,6 @@ from tests.support.database import query
 NETWORK = ("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA_BUNDLE", "HTTP", "http", "no_proxy")
 
 
-@pytest.fixture
-def measured(record_property):
-    """Return a function that adds a line to the summary."""
-    return lambda line: record_property("measured", line)
-
-
-def pytest_terminal_summary(terminalreporter):
-    terminalreporter.section("measured")
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.getreports(outcome):
-            for _, line in report.user_properties:
-                terminalreporter.line(line)
-
-
 class Clone:
     """A clone; `started` is the start-up time of each `make run`, in seconds."""
 

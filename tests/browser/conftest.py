@@ -1,18 +1,14 @@
 """A browser, and the whole system that it opens.
 
-Debian's chromium, or the browser that CHROMIUM names. Without one the tests are
-skipped, but not in CI.
+Without a browser the tests are skipped, but not in CI.
 """
 
 import os
-import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
 
+from tests.support.browsers import chromium, found
 from tests.support.launcher import Launcher
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
@@ -26,15 +22,10 @@ def service(tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     """Yield a browser without a window."""
-    found = os.environ.get("CHROMIUM") or next(filter(shutil.which, NAMES), None)
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("There is no browser: apt-get install chromium")
+    path = found()
+    if path is None and os.environ.get("CI"):
+        pytest.fail("There is no browser: apt-get install chromium")
+    if path is None:
         pytest.skip("apt-get install chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=shutil.which(found) or found,
-            args=["--no-sandbox"] if os.geteuid() == 0 else [],
-        )
+    with chromium(path) as opened:
         yield opened
-        opened.close()

@@ -6,6 +6,7 @@ import sys
 from base64 import b64encode
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 import axe_playwright_python
 import pytest
@@ -155,6 +156,14 @@ def refused(page):
     page.wait_for_selector(".remedy")
 
 
+def with_codes(page):
+    """Show the list, with a name as long as it may be, and the editor of its code."""
+    page.fill("#f-label", "x" * 100)
+    created(page)
+    page.click("#codes-show")
+    page.locator("#codes-list li").first.get_by_role("button", name="Edit").click()
+
+
 STATES = {
     "empty": lambda page: page.fill("#f-data", ""),
     "filled": lambda page: page.fill("#f-data", "https://example.com/filled"),
@@ -164,6 +173,7 @@ STATES = {
     ),
     "without a key": lambda page: page.evaluate("void askForKey()"),
     "made": created,
+    "with codes": with_codes,
 }
 
 
@@ -342,6 +352,24 @@ def test_a_key_is_wanted_once_and_forgotten_at_a_click(browser, service):
         assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_who_declines_to_give_a_key_is_left_alone_until_they_create(browser, service):
+    def guarded(route):
+        route.fulfill(status=403, json={"code": "forbidden", "detail": "Forbidden"})
+
+    with opened(browser, service) as page:
+        drawn(page)
+        page.route("**/generate**", guarded)
+        page.fill("#f-data", "https://example.com/key")
+        page.wait_for_selector("#ask[open]")
+        page.click("#ask button:not(.main)")
+        page.wait_for_selector("#status.wrong")
+        page.fill("#f-data", "https://example.com/again")
+        page.wait_for_timeout(300)
+        assert page.locator("#ask[open]").count() == 0
+        page.click("#form button.main")
+        page.wait_for_selector("#ask[open]")
+
+
 def test_what_came_from_somebody_is_shown_as_text(browser, service):
     evil = "<img src=x onerror=alert(1)>"
     with opened(browser, service) as page:
@@ -378,9 +406,16 @@ def test_the_calls_that_are_copied_work(browser, service, tmp_path):
 def test_a_dynamic_code_has_a_short_link_in_every_format(browser, service):
     with opened(browser, service) as page:
         page.fill("#f-data", "https://example.com/dynamic")
+        assert not page.locator("#f-expired_url").is_visible()
         page.check("#f-dynamic")
+        page.fill("#f-expired_url", "https://example.com/over")
+        page.uncheck("#f-count")
         drawn(page)
-        created(page)
+        with page.expect_request("**/generate?include=image") as sent:
+            created(page)
+        body = sent.value.post_data_json
+        assert body["expired_url"] == "https://example.com/over"
+        assert (body["dynamic"], body["count"]) == (True, False)
         page.click("text='Copy the short link'")
         short = page.evaluate("navigator.clipboard.readText()")
         assert "/s/" in short
@@ -435,3 +470,99 @@ def test_a_lost_answer_makes_no_second_code(browser, service):
         assert again.value.headers["idempotency-key"] == keys[0]
         replayed = again.value.response().headers["idempotency-replayed"]
         assert replayed == "true"
+
+
+def test_an_owner_edits_counts_and_ends_a_code(browser, service):
+    with opened(browser, service) as page:
+        page.fill("#f-data", "https://example.com/first")
+        page.check("#f-dynamic")
+        page.fill("#f-label", "Terrace <b>")
+        drawn(page)
+        created(page)
+        page.click("text='Copy the short link'")
+        short = page.evaluate("navigator.clipboard.readText()")
+        page.click("#codes-show")
+        code = page.locator("#codes-list li").first
+        assert code.locator("h3").inner_text() == "Terrace <b>"
+        code.get_by_role("button", name="Edit").click()
+        code.get_by_label("Address").fill("https://example.com/second")
+        code.get_by_label("Lives from now on for").select_option("168")
+        code.get_by_role("button", name="Save").click()
+        page.wait_for_selector("#codes-list li:first-child:has-text('/second')")
+        assert "in 6 days" in code.inner_text() or "in 7 days" in code.inner_text()
+        found = page.context.request.get(short, max_redirects=0)
+        assert found.headers["location"] == "https://example.com/second"
+        code.get_by_role("button", name="Scans").click()
+        page.wait_for_selector(".chart")
+        page.on("dialog", lambda dialog: dialog.accept())
+        code.get_by_role("button", name="End now").click()
+        page.wait_for_selector("#codes-status:has-text('has ended')")
+        assert page.context.request.get(short, max_redirects=0).status in (302, 410)
+
+
+def test_a_mistake_in_an_edit_is_said_beside_the_code(browser, service):
+    with opened(browser, service) as page:
+        page.check("#f-dynamic")
+        drawn(page)
+        created(page)
+        page.click("#codes-show")
+        code = page.locator("#codes-list li").first
+        code.get_by_role("button", name="Edit").click()
+        code.get_by_label("Address").fill("no address")
+        code.get_by_role("button", name="Save").click()
+        page.wait_for_selector(
+            "#codes-list li:first-child:has-text('http or https URI')"
+        )
+
+
+def test_codes_are_remembered_only_if_somebody_wants_it(browser, service):
+    with opened(browser, service) as page:
+        filled(page, "text", {"data": "kept"})
+        drawn(page)
+        created(page)
+        assert page.evaluate("localStorage.length") == 0
+        page.check("#f-remember")
+        page.reload()
+        assert page.locator("#remembered-list li").count() == 1
+        assert "kept" in page.inner_text("#remembered-list")
+        filled(page, "text", {"data": "second"})
+        drawn(page)
+        created(page)
+        assert page.locator("#remembered-list li").count() == 2
+        page.click("#remembered-forget")
+        assert page.evaluate("localStorage.length") == 0
+        assert not page.locator("#remembered").is_visible()
+
+
+# When somebody typed last, and when the picture was there, in milliseconds.
+TIMES = """
+window.typed = 0;
+window.drawn = [];
+document.addEventListener("input", () => { window.typed = performance.now(); }, true);
+document.addEventListener("load", (event) => {
+  if (event.target.id === "picture") window.drawn.push(performance.now());
+}, true);
+"""
+
+
+def test_the_picture_is_there_at_once(browser, service, measured):
+    """The medians are in the summary; the first page of a run is not counted."""
+    first, later = [], []
+    for opening in range(6):
+        context = browser.new_context(viewport=DESKTOP, bypass_csp=True)
+        page = context.new_page()
+        page.add_init_script(TIMES)
+        page.goto(service)
+        page.wait_for_function("() => window.drawn.length > 0")
+        if opening:
+            first.append(page.evaluate("window.drawn[0]"))
+        for number in range(5):
+            page.evaluate("() => { window.drawn = []; }")
+            page.type("#f-data", str(number), delay=30)
+            page.wait_for_function("() => window.drawn.length > 0")
+            later.append(page.evaluate("window.drawn.at(-1) - window.typed"))
+        context.close()
+    measured(
+        f"studio: the first picture {median(first):.0f} ms after opening, "
+        f"a changed one {median(later):.0f} ms after the last key"
+    )
