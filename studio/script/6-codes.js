@@ -42,17 +42,22 @@ function item(code) {
       about.textContent = filled(TEXTS.failed, {detail: error.message});
     }
   };
-  const change = async (patch) => {
-    const path = `/codes/${code.qr_id}`;
+  const path = `/codes/${code.qr_id}`;
+  // What is edited is as it was read then; a change by somebody else in between is 412.
+  const edit = async () => {
     const read = await call("GET", path);
-    const changed_ = await call("PATCH", path, patch, {"If-Match": read[ETAG]});
-    const fresh = item({...code, ...changed_});
-    row.replaceWith(fresh);
-    fresh.querySelector("button").focus();
+    const change = async (patch) => {
+      const changed_ = await call("PATCH", path, patch, {"If-Match": read[ETAG]});
+      const fresh = item({...code, ...changed_});
+      row.replaceWith(fresh);
+      fresh.querySelector("button").focus();
+    };
+    more.replaceChildren(editor({...code, ...read}, act, change));
+    more.querySelector("input").focus();
   };
   const end = async () => {
     if (!confirm(filled(TEXTS.sure, {name}))) return;
-    await call("DELETE", `/codes/${code.qr_id}`);
+    await call("DELETE", path);
     row.remove();
     one("#codes-status").textContent = filled(TEXTS.gone, {name});
   };
@@ -63,8 +68,8 @@ function item(code) {
     el("p", {}, life(code)),
     el("div", {class: "row"},
       el("a", {href: `${base}/retrieve/${code.qr_id}?redirect=1`, ...label(TEXTS.open)}, TEXTS.open),
-      button(TEXTS.edit, () => more.replaceChildren(editor(code, act, change)), label(TEXTS.edit)),
-      code.short_url && code.count ? button(TEXTS.scans_of, act(async () => more.replaceChildren(chart(await call("GET", `/codes/${code.qr_id}/scans`)))), label(TEXTS.scans_of)) : null,
+      button(TEXTS.edit, act(edit), label(TEXTS.edit)),
+      code.short_url && code.count ? button(TEXTS.scans_of, act(async () => more.replaceChildren(chart(await call("GET", `${path}/scans`)))), label(TEXTS.scans_of)) : null,
       button(TEXTS.end, act(end), label(TEXTS.end))),
     about, more);
   return row;

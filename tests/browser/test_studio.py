@@ -500,6 +500,26 @@ def test_an_owner_edits_counts_and_ends_a_code(browser, service):
         assert page.context.request.get(short, max_redirects=0).status in (302, 410)
 
 
+def test_an_edit_never_undoes_that_of_somebody_else(browser, service):
+    with opened(browser, service) as page:
+        page.check("#f-dynamic")
+        drawn(page)
+        created(page)
+        page.click("#codes-show")
+        code = page.locator("#codes-list li").first
+        code.get_by_role("button", name="Edit").click()
+        code.get_by_label("Address").fill("https://example.com/mine")
+        qr_id = code.get_by_label("Address").get_attribute("id")[: -len("-data")]
+        path, request = f"{service}/codes/{qr_id}", page.context.request
+        tag = request.get(path).headers["etag"]
+        theirs = {"data": "https://example.com/theirs"}
+        done = request.patch(path, data=theirs, headers={"If-Match": tag})
+        assert done.ok
+        code.get_by_role("button", name="Save").click()
+        page.wait_for_selector("#codes-list li:first-child:has-text('was changed')")
+        assert request.get(path).json()["data"] == theirs["data"]
+
+
 def test_a_mistake_in_an_edit_is_said_beside_the_code(browser, service):
     with opened(browser, service) as page:
         page.check("#f-dynamic")
