@@ -21,7 +21,8 @@ async function create(event) {
     attempt = {};
     showMade(made, wanted);
   } catch (error) {
-    explain(error);
+    if (error instanceof Problem && error.status < 429) explain(error);
+    else say(filled(TEXTS.not_created, {detail: error.message}), true);  // until the next change
     document.querySelector("[aria-invalid]")?.focus();
   } finally {
     submit.disabled = false;

@@ -463,7 +463,9 @@ def test_a_lost_answer_makes_no_second_code(browser, service):
         drawn(page)
         page.route("**/generate?include=image", lost)
         page.click("#form button.main")
-        page.wait_for_selector("#status.wrong")
+        page.wait_for_selector("#status.wrong:has-text('no second one')")
+        page.wait_for_timeout(400)
+        assert "no second one" in page.inner_text("#status"), "it stays until a change"
         page.unroute("**/generate?include=image")
         with page.expect_request("**/generate?include=image") as again:
             created(page)
