@@ -5,6 +5,7 @@ The servers run for the session; each test gets a fresh execution environment.
 
 import psycopg2
 import pytest
+import redis
 
 from local.servers import APPLICATION, S3, PostgreSQL, Valkey
 from tests.support.functions import (
@@ -46,7 +47,12 @@ def _schema(servers):
 
 @pytest.fixture
 def functions(servers, _schema, monkeypatch):
-    """Yield the functions in fresh execution environments: nothing is connected yet."""
+    """Yield the functions in fresh execution environments: nothing is connected yet.
+
+    Nothing is cached either: tests of the examples use ids that others take for unknown.
+    """
+    with redis.Redis(port=servers.valkey.port) as cache:
+        cache.flushdb()
     for name, value in environment(servers).items():
         monkeypatch.setenv(name, value)
     forget()
