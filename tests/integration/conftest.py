@@ -49,7 +49,7 @@ def _schema(servers):
 def functions(servers, _schema, monkeypatch):
     """Yield the functions in fresh execution environments: nothing is connected yet.
 
-    Nothing is cached either: tests of the examples use ids that others take for unknown.
+    Nothing is cached either: tests of the examples use ids that are unknown to others.
     """
     with redis.Redis(port=servers.valkey.port) as cache:
         cache.flushdb()
