@@ -32,7 +32,7 @@ from tests.support.scanners import needs_zbar, zbar_reads
 
 pytestmark = pytest.mark.usefixtures("functions", "database", "bucket")
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+HOUR_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -134,10 +134,11 @@ def test_a_tampered_foreign_or_expired_url_is_refused(functions, database, bucke
     assert status_of(flipped) == 403
     assert status_of(url.replace(qr_id, "other", 1)) == 403
     assert status_of(url.partition("?")[0]) == 403
-    code = Code(qr_id, NOW + timedelta(days=1), f"codes/{qr_id}.png", "image/png")
+    now = datetime.now(UTC)
+    code = Code(qr_id, now + timedelta(days=1), f"codes/{qr_id}.png", "image/png")
     signer = PresignedUrls(Settings.from_env(os.environ))
-    assert status_of(signer.of_image(code, NOW)[0]) == 200
-    assert status_of(signer.of_image(code, NOW - timedelta(minutes=20))[0]) == 403
+    assert status_of(signer.of_image(code, now)[0]) == 200
+    assert status_of(signer.of_image(code, now - timedelta(minutes=20))[0]) == 403
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_a_head_has_the_headers_of_the_get_and_no_body(functions, query):
 
 def test_a_head_of_an_expired_code_is_410(functions, database, servers):
     qr_id = create(functions)
-    age(database, servers, qr_id, NOW - timedelta(hours=1), cached=True)
+    age(database, servers, qr_id, HOUR_AGO, cached=True)
     head = get_retrieve(functions.retrieve, qr_id, method="HEAD")
     assert (head.status, head.body) == (410, {})
     assert head.headers["content-type"] == "application/problem+json"
@@ -281,7 +282,7 @@ def test_the_cache_drops_a_code_when_it_expires(functions, servers):
 
 def test_the_cache_keeps_an_expired_code_for_minutes(functions, database, servers):
     qr_id = create(functions)
-    age(database, servers, qr_id, NOW - timedelta(hours=1), cached=False)
+    age(database, servers, qr_id, HOUR_AGO, cached=False)
     assert get_retrieve(functions.retrieve, qr_id).status == 410
     with redis.Redis(port=servers.valkey.port) as cache:
         assert 290 < cache.ttl(f"qr:{qr_id}") <= 300

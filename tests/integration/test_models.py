@@ -30,6 +30,13 @@ CLAIMED = timedelta(seconds=CLAIM_SECONDS)
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
+@pytest.fixture(autouse=True)
+def _now(monkeypatch):
+    """Let NOW be when the test begins: the cache forgets an end after minutes."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    monkeypatch.setattr(f"{__name__}.NOW", now)
+
+
 def no_wait():
     raise AssertionError("one session waits for itself")
 
