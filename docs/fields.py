@@ -9,16 +9,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
+from qr_service.edge.batch import REF, batch_fields
 from qr_service.edge.fields import (
     COLOUR,
     Boolean,
     Choice,
     Colour,
     Field,
+    Items,
     Logo,
     Number,
     Object,
     Pattern,
+    Shared,
     Target,
     Text,
     Typed,
@@ -32,6 +35,7 @@ from local.project import ROOT, TEMPLATE
 API = ROOT / "docs" / "api.md"
 # The largest limits that a stack may have.
 FIELDS = generate_fields(24, 87600)
+BATCH_FIELDS = batch_fields(FIELDS)
 PATCH_FIELDS = patch_fields(87600)
 # Exactly one of them.
 ONE_TEXT = {"oneOf": [{"required": ["data"]}, {"required": ["content"]}]}
@@ -62,8 +66,8 @@ def _schema(field: Field) -> dict[str, Any]:
                 "maxLength": most,
                 "pattern": f"^(?:{_portable(pattern)})$",
             }
-        case Typed(type=kind):
-            found = object_schema([kind]) | {"additionalProperties": True}
+        case Typed() | Object() | Shared() | Items():
+            found = _structure(field)
         case Boolean():
             found = {"type": "boolean"}
         case Number(least=least, most=most):
@@ -74,14 +78,25 @@ def _schema(field: Field) -> dict[str, Any]:
         case Colour(transparent=transparent):
             pattern = f"({COLOUR}|{TRANSPARENT})" if transparent else COLOUR
             found = {"type": "string", "pattern": f"^{pattern}$"}
-        case Object(members=members):
-            found = object_schema(members)
         case Logo():
             pattern = "^data:image/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}$"
             found = {"type": "string", "pattern": pattern}
         case _:
             raise TypeError(f"{type(field).__name__} has no schema yet")
     return found
+
+
+def _structure(field: Typed | Object | Shared | Items) -> dict[str, Any]:
+    match field:
+        case Typed(type=kind):
+            return object_schema([kind]) | {"additionalProperties": True}
+        case Object(members=members):
+            return object_schema(members)
+        case Shared(of=fields):
+            names = [each.name for each in fields]
+            return {"type": "object", "propertyNames": {"enum": names}}
+        case Items(most=most):
+            return {"type": "array", "minItems": 1, "maxItems": most}
 
 
 def _portable(pattern: str) -> str:
@@ -142,8 +157,8 @@ def _kind(field: Field) -> str:
             kind = f"string, at most {most} characters" if most else "string"
         case Pattern(allowed=allowed) | Target(allowed=allowed):
             kind = f"string: {allowed}"
-        case Typed():
-            kind = "object with a `type`, see below"
+        case Typed() | Object() | Shared() | Items():
+            kind = _kind_of_structure(field)
         case Boolean():
             kind = "boolean"
         case Number(least=least, most=most, unit=unit):
@@ -153,14 +168,24 @@ def _kind(field: Field) -> str:
             kind = ", ".join(f"`{choice}`" for choice in choices)
         case Colour(transparent=transparent):
             kind = f"`#RRGGBB`{f' or `{TRANSPARENT}`' if transparent else ''}"
-        case Object(members=members):
-            inner = (f"`{member.name}`: {_kind(member)}" for member in members)
-            kind = f"object: {'; '.join(inner)}"
         case Logo():
             kind = "a data URL, `data:image/png;base64,...` or `jpeg`"
         case _:
             raise TypeError(f"{type(field).__name__} has no name yet")
     return f"{kind}, or null" if field.nullable else kind
+
+
+def _kind_of_structure(field: Typed | Object | Shared | Items) -> str:
+    match field:
+        case Typed():
+            return "object with a `type`, see below"
+        case Object(members=members):
+            inner = (f"`{member.name}`: {_kind(member)}" for member in members)
+            return f"object: {'; '.join(inner)}"
+        case Shared():
+            return "object"
+        case Items(most=most):
+            return f"list of 1 to {most} objects"
 
 
 def generated() -> dict[str, str]:
@@ -170,10 +195,17 @@ def generated() -> dict[str, str]:
     )
     indented = "".join(f"{'':10}{line}\n" for line in model.splitlines())
     api, template = API.read_text(), TEMPLATE.read_text()
-    tables = iter(map(table, (rows(FIELDS), content_rows(), rows(PATCH_FIELDS))))
-    if len(TABLE.findall(api)) != 3 or len(MODEL.findall(template)) != 1:
+    each = (
+        rows(FIELDS),
+        content_rows(),
+        rows((*BATCH_FIELDS, REF)),
+        rows(PATCH_FIELDS),
+    )
+    tables = iter(map(table, each))
+    if len(TABLE.findall(api)) != len(each) or len(MODEL.findall(template)) != 1:
         raise SystemExit(
-            "docs/api.md has no three tables of fields, or template.yaml no model"
+            f"docs/api.md has not {len(each)} tables of fields, or template.yaml no "
+            "model"
         )
     return {
         "docs/api.md": TABLE.sub(lambda _: next(tables), api),

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from qr_service import errors
+from qr_service.edge.batch import MAX_BODY as MOST_BATCH
+from qr_service.edge.batch import MOST_ITEMS
 from qr_service.edge.manage import LISTED, MOST_LISTED
 from qr_service.edge.request import MAX_BODY
 from qr_service.errors import QRError
@@ -116,6 +118,28 @@ def examples() -> Iterator[tuple[str, Document]]:
         yield title, json.loads((EVENTS / "generate" / f"{name}.json").read_text())
 
 
+DRY_RUN: Document = {
+    "name": "dry_run",
+    "in": "query",
+    "description": "True: nothing is stored, and no code is created.",
+    "schema": {"type": "string", "enum": ["true", "false"]},
+}
+
+
+def idempotency_key(about: str) -> Document:
+    """Return the parameter with which a request can be repeated."""
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": about,
+        "schema": {
+            "type": "string",
+            "maxLength": 255,
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+        },
+    }
+
+
 def generate() -> Document:
     """Return the operation POST /generate."""
     bodies = {
@@ -129,29 +153,17 @@ def generate() -> Document:
         "back before it is stored.",
         "security": [{"ApiKey": []}],
         "parameters": [
-            {
-                "name": "dry_run",
-                "in": "query",
-                "description": "True: nothing is stored, and no code is created.",
-                "schema": {"type": "string", "enum": ["true", "false"]},
-            },
+            DRY_RUN,
             {
                 "name": "include",
                 "in": "query",
                 "description": "`image`: the answer has the image itself, as `image`.",
                 "schema": {"type": "string", "enum": ["image"]},
             },
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "A repeated request with the same key creates no second "
-                "code: it gets the first answer again.",
-                "schema": {
-                    "type": "string",
-                    "maxLength": 255,
-                    "pattern": "^[!-~]([ -~]*[!-~])?$",
-                },
-            },
+            idempotency_key(
+                "A repeated request with the same key creates no second code: it gets "
+                "the first answer again."
+            ),
         ],
         "requestBody": {
             "required": True,
@@ -163,6 +175,32 @@ def generate() -> Document:
                 "The code.", "Generated", "Location", "Idempotency-Replayed"
             ),
             **problems(OF_GENERATE, key=True),
+        },
+    }
+
+
+def generate_batch() -> Document:
+    """Return the operation POST /generate/batch."""
+    shown = {"batch": {"value": body_of("generate/batch")}}
+    return {
+        "operationId": "generate_batch",
+        "summary": f"Create up to {MOST_ITEMS} codes.",
+        "description": f"A body has at most {MOST_BATCH // 1024} KiB. One item that is "
+        "wrong spoils no other.",
+        "security": [{"ApiKey": []}],
+        "parameters": [
+            DRY_RUN,
+            idempotency_key(
+                "A repeated batch with the same key completes what is missing, and "
+                "creates no item twice."
+            ),
+        ],
+        "requestBody": {"required": True, "content": content("BatchRequest", shown)},
+        "responses": {
+            "200": response("What became of each item.", "Batch"),
+            **problems(
+                [errors.BadRequest, errors.BodyTooLarge, errors.Unavailable], key=True
+            ),
         },
     }
 
@@ -422,6 +460,7 @@ def document() -> Document:
         "servers": [{"url": BASE}],
         "paths": {
             "/generate": {"post": generate()},
+            "/generate/batch": {"post": generate_batch()},
             "/retrieve/{qr_id}": {
                 "get": retrieve("retrieve", "Get the image of a code.", "Retrieved"),
                 "head": retrieve("retrieve_head", head, ""),

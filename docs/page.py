@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import jinja2
 from markupsafe import Markup
+from qr_service.edge.batch import REF
 
 from docs import fields, openapi
 from local.project import ROOT
@@ -23,6 +24,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 LEFT_OUT = ("/", "/docs")
 BODIES = {
     ("post", "/generate"): [*fields.rows(fields.FIELDS), *fields.content_rows()],
+    ("post", "/generate/batch"): fields.rows((*fields.BATCH_FIELDS, REF)),
     ("patch", "/codes/{qr_id}"): fields.rows(fields.PATCH_FIELDS),
 }
 # What a reader replaces: their key, and the id and the slug of one of their codes.
@@ -147,6 +149,15 @@ IMAGE, CODES, CODE = at("/retrieve/{qr_id}"), at("/codes"), at("/codes/{qr_id}")
 SAVE = 'with open("code.png", "wb") as file:\n    file.write(answer.content)'
 CALLS = {
     ("POST", "/generate"): list(created()),
+    ("POST", "/generate/batch"): [
+        call(
+            "A batch, of which one item is wrong",
+            "POST",
+            at("/generate/batch"),
+            {**KEY, "Idempotency-Key": "order 4711"},
+            openapi.body_of("generate/batch"),
+        )
+    ],
     ("GET", "/retrieve/{qr_id}"): [
         call("The address of the image", "GET", IMAGE),
         call(

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from qr_service.edge.fields import Field, Object, Typed
+from qr_service.edge.batch import REF
+from qr_service.edge.fields import Field, Items, Object, Typed
 from qr_service.edge.request import BLENDED, MOST_LABEL, SIZES
 from qr_service.engine.style import BLENDED_FORMATS, FORMATS
 from qr_service.engine.symbol import LEVELS
 from qr_service.stores.table import MOST_TARGETS
 
-from docs.fields import FIELDS, ONE_TEXT, PATCH_FIELDS, object_schema
+from docs.fields import BATCH_FIELDS, FIELDS, ONE_TEXT, PATCH_FIELDS, object_schema
 
 Document = dict[str, Any]
 
@@ -84,6 +85,10 @@ def described(fields: Sequence[Field]) -> Document:
         schema["examples"] = [field.example]
         if isinstance(field, Object):
             schema["properties"] = described(field.members)["properties"]
+        if isinstance(field, Items):
+            # A mistake in an item is an answer to it, not one to the request.
+            anything = {"description": "Anything else is a problem of this item alone."}
+            schema["items"] = {"anyOf": [_reference("BatchItem"), anything]}
         if isinstance(field, Typed):
             found["properties"][field.name] = {
                 "description": field.about,
@@ -91,6 +96,10 @@ def described(fields: Sequence[Field]) -> Document:
                 "oneOf": [of_type(each) for each in field.variants.values()],
             }
     return found
+
+
+def _reference(path: str) -> Document:
+    return {"$ref": f"#/components/schemas/{path}"}
 
 
 def of_type(variant: Object) -> Document:
@@ -200,6 +209,52 @@ SCHEMAS = {
             },
         },
         {**_SOMETIMES, "image": IMAGE},
+    ),
+    "BatchRequest": described(BATCH_FIELDS),
+    "BatchItem": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [REF.name],
+        "properties": {
+            **described([REF])["properties"],
+            **{
+                field.name: _reference(f"GenerateRequest/properties/{field.name}")
+                for field in FIELDS
+            },
+        },
+    },
+    "Batch": answer(
+        {
+            "results": {
+                "type": "array",
+                "description": "One for each item, in their order: the members of "
+                "`Generated` or `Preview`, or a problem document.",
+                "items": {
+                    "type": "object",
+                    "required": ["ref", "status"],
+                    "properties": {
+                        "ref": {
+                            "type": ["string", "null"],
+                            "description": "That of the item, null if it has none of "
+                            "its own.",
+                        },
+                        "status": {
+                            "type": "integer",
+                            "description": "What `POST /generate` would have answered.",
+                        },
+                        "replayed": {
+                            "const": True,
+                            "description": "Only of an answer to an earlier request.",
+                        },
+                        "retry_after": {
+                            "type": "integer",
+                            "description": "Only with 503: seconds after which the "
+                            "item can be sent again.",
+                        },
+                    },
+                },
+            }
+        }
     ),
     "Retrieved": answer(
         {

@@ -29,19 +29,24 @@ BUGS = (
     Bug(
         "a row before its object",
         "generation.py",
-        """            self.storage.put(key, image.body, image.content_type, name)
-            stored = self.table.insert(record)
+        """        for _ in spread(self._put, self._made(jobs, owner, in_time)):
+            pass
+        put = [job for job in jobs if job.outcome is None]
+        for _ in spread(self._discard, self._insert(put, owner)):
 """,
-        """            stored = self.table.insert(record)
-            self.storage.put(key, image.body, image.content_type, name)
+        """        put = list(self._made(jobs, owner, in_time))
+        unused = self._insert(put, owner)
+        for _ in spread(self._put, put):
+            pass
+        for _ in spread(self._discard, unused):
 """,
         "has no object",
     ),
     Bug(
         "an object deleted after an INSERT of unknown outcome",
         "generation.py",
-        "            if not error.maybe_executed:\n",
-        "            if error:\n",
+        "            return [] if maybe else jobs\n",
+        "            return jobs\n",
         "has no object",
     ),
     Bug(
@@ -74,16 +79,15 @@ BUGS = (
     Bug(
         "a key that is freed too early",
         "generation.py",
-        "if not is_expired(earlier.expires_at, datetime.now(UTC)):",
-        "if not is_expired("
-        "earlier.expires_at, datetime.now(UTC) + timedelta(minutes=5)):",
+        "if is_expired(earlier.expires_at, datetime.now(UTC)):",
+        "if is_expired(earlier.expires_at, datetime.now(UTC) + timedelta(minutes=5)):",
         " made ",
     ),
     Bug(
         "a replay that ignores the body",
         "generation.py",
-        "if earlier.request_digest != request.digest:",
-        "if not request.digest:",
+        "if earlier.request_digest != order.request.digest:",
+        "if not order.request.digest:",
         "was replayed to another request",
     ),
     Bug(
@@ -103,15 +107,11 @@ BUGS = (
     Bug(
         "an INSERT that is repeated with a new id",
         "generation.py",
-        """            if not error.maybe_executed:
-                self._discard(key)
-            raise
-""",
-        """            if not error.maybe_executed:
-                self._discard(key)
-                raise
-            code = replace(record.code, qr_id=str(uuid4()))
-            stored = self.table.insert(replace(record, code=code))
+        "            return [] if maybe else jobs\n",
+        """            for job in jobs if maybe else []:
+                code = replace(job.record.code, qr_id=str(uuid4()))
+                self.table.insert([replace(job.record, code=code)])
+            return [] if maybe else jobs
 """,
         "codes of fewer requests",
     ),
@@ -143,8 +143,8 @@ BUGS = (
     Bug(
         "a slug that is used again",
         "generation.py",
-        "                case Inserted.STORED:\n",
-        "                case Inserted.STORED | Inserted.SLUG_TAKEN:\n",
+        "            if outcome is Inserted.STORED:\n",
+        "            if outcome is not Inserted.KEY_TAKEN:\n",
         " too",
     ),
     Bug(

@@ -29,6 +29,7 @@ from qr_service.codes import LEAST_LIFE
 from qr_service.edge.manage import Patch
 from qr_service.edge.request import parse
 from qr_service.errors import Expired
+from qr_service.generation import Order
 from qr_service.stores.cache import CLAIM_SECONDS, FRESH_SECONDS
 from qr_service.telemetry import logger, metrics
 
@@ -92,7 +93,7 @@ class Clocks:
         fields += f', "expired_url": "{over}"' if over else ""
         settings = self.environment.generator.settings
         request = parse(f"{{{fields}}}".encode(), settings)
-        made = self.environment.generator.generate(request, "owner", None).body
+        made = self.environment.generator.generate(Order(request), "owner").body
         return Known(
             made["qr_id"],
             made["short_url"].rpartition("/")[2],

@@ -116,10 +116,7 @@ def installed(boundary: Boundary, clients: Clients) -> Iterator[None]:
         )
 
     def connect_s3(storage: Storage, scheme: str, host: str) -> Any:
-        if storage._connection is None:  # noqa: SLF001
-            raw = clients.http(storage, scheme, host)
-            storage._connection = Http(raw, boundary)  # type: ignore[assignment]  # noqa: SLF001
-        return storage._connection  # noqa: SLF001
+        return Http(clients.http(storage, scheme, host), boundary)
 
     with ExitStack() as stack:
         for change in (

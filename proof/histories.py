@@ -37,8 +37,9 @@ from qr_service.errors import (
     PreconditionFailed,
     Unavailable,
 )
-from qr_service.generation import CodeGenerator, Proof, prove
+from qr_service.generation import CodeGenerator, Order
 from qr_service.management import Manager
+from qr_service.proving import Proof, prove
 from qr_service.redirection import Destination, Redirector
 from qr_service.retrieval import Retrieved, Retriever
 from qr_service.scans import Scans
@@ -529,9 +530,8 @@ class History:
             self.attempts[request.owner, request.text] += 1
             living = self._of_key(request)
             try:
-                answer = environment.generator.generate(
-                    parsed, request.owner, request.key, with_image=with_image
-                )
+                order = Order(parsed, request.key, with_image)
+                answer = environment.generator.generate(order, request.owner)
             except IdempotencyMismatch:
                 if not self.concurrent and not self._is_other(request, parsed.digest):
                     self.report("a key was refused to its own request")

@@ -211,12 +211,22 @@ class PostgreSQLCursor:
         found = (row.expires_at, row.object_key or "", row.content_type or "")
         return [(*found, row.revision)]
 
-    def _find_answer(self, parameters: Parameters) -> Rows:
-        row = self._holder(parameters)
-        if row is None:
-            return []
-        answer = json.loads(row.answer or "")
-        return [(row.id, row.expires_at, row.request_digest, answer)]
+    def _find_answers(self, parameters: Parameters) -> Rows:
+        rows = [
+            self._holder({"owner": parameters["owner"], "key": key})
+            for key in parameters["keys"]
+        ]
+        return [
+            (
+                row.idempotency_key,
+                row.id,
+                row.expires_at,
+                row.request_digest,
+                json.loads(row.answer or ""),
+            )
+            for row in rows
+            if row
+        ]
 
     def _to_update(self, qr_id: str) -> Row | None:
         """Return a row when no other transaction has locked it."""
@@ -224,11 +234,12 @@ class PostgreSQLCursor:
             self._server.wait()
         return row
 
-    def _free_key(self, parameters: Parameters) -> None:
-        if row := self._to_update(parameters["id"]):
-            self._connection.changes[row.id] = replace(
-                row, idempotency_key=None, request_digest=None, answer=None
-            )
+    def _free_keys(self, parameters: Parameters) -> None:
+        for qr_id in parameters["ids"]:
+            if row := self._to_update(qr_id):
+                self._connection.changes[row.id] = replace(
+                    row, idempotency_key=None, request_digest=None, answer=None
+                )
 
     @staticmethod
     def _owned(row: Row, *, targets: bool = False) -> tuple[Any, ...]:
@@ -342,31 +353,45 @@ class PostgreSQLCursor:
             )
 
     def _insert(self, parameters: Parameters) -> Rows:
-        fields = dict(parameters)
-        fields["idempotency_key"] = fields.pop("key")
-        fields["request_digest"] = fields.pop("digest")
-        if fields["id"] in self._server.rows or self._has_slug(fields["slug"]):
-            return []
-        while holder := self._holder(parameters):
-            # A transaction that erases the holder frees the key when it commits.
-            locked_by = self._server.locks.get(holder.id)
-            if locked_by is None or holder.id not in locked_by.changes:
-                return []
+        given = [_inserted(row) for row in json.loads(parameters["rows"])]
+        while any(self._is_being_freed(row) for row in given):
             self._server.wait()
-        row = Row(**fields)
-        given = [row.idempotency_key, row.request_digest, row.answer]
-        if row.expires_at < row.created_at or given.count(None) not in (0, 3):
+        return [(row.id,) for row in given if self._insert_one(row)]
+
+    def _is_being_freed(self, row: Row) -> bool:
+        """Return whether a transaction that erases the key's row has not committed."""
+        holder = self._holder({"owner": row.owner, "key": row.idempotency_key})
+        locked_by = holder and self._server.locks.get(holder.id)
+        return bool(holder and locked_by and holder.id in locked_by.changes)
+
+    def _insert_one(self, row: Row) -> bool:
+        key = row.idempotency_key
+        if row.id in self._server.rows or self._has_slug(row.slug):
+            return False
+        if self._holder({"owner": row.owner, "key": key}):
+            return False
+        inserted = filter(None, self._connection.changes.values())
+        if key and any(
+            (r.owner, r.idempotency_key) == (row.owner, key) for r in inserted
+        ):
+            return False
+        keyed = [key, row.request_digest, row.answer]
+        if row.expires_at < row.created_at or keyed.count(None) not in (0, 3):
             raise psycopg2.errors.CheckViolation
         self._connection.changes[row.id] = row
-        return [(row.id,)]
+        return True
 
     def _has_slug(self, slug: str | None) -> bool:
         rows = self._server.rows.values()
         return slug is not None and any(row.slug == slug for row in rows)
 
-    def _conflict(self, parameters: Parameters) -> Rows:
-        exists = parameters["id"] in self._server.rows
-        return [(exists, self._has_slug(parameters["slug"]))]
+    def _conflicts(self, parameters: Parameters) -> Rows:
+        ids, slugs = parameters["ids"], parameters["slugs"]
+        return [
+            (row.id, row.slug)
+            for row in self._server.rows.values()
+            if row.id in ids or row.slug in slugs
+        ]
 
     def _scan(self, parameters: Parameters) -> Rows:
         return [
@@ -493,6 +518,18 @@ class PostgreSQLCursor:
     def _record(self, parameters: tuple[int, str]) -> None:
         version, _ = parameters
         self._connection.recorded = [*(self._server.record or []), version]
+
+
+def _inserted(given: dict[str, Any]) -> Row:
+    """Return a row that was given as JSON."""
+    row = dict(given)
+    for name in ("created_at", "expires_at", "kept_until"):
+        row[name] = row.get(name) and datetime.fromisoformat(row[name])
+    for name in ("options", "answer", "targets"):
+        row[name] = json.dumps(row[name]) if name in row else None
+    if "request_digest" in row:
+        row["request_digest"] = bytes.fromhex(row["request_digest"].removeprefix("\\x"))
+    return Row(**row)
 
 
 _RUN: dict[str, Callable[[PostgreSQLCursor, Any], Rows | None]] = {

@@ -21,12 +21,13 @@ from uuid import UUID, uuid4
 
 import psycopg2
 import redis
-from qr_service import generation, sweep
+from qr_service import generation, proving, sweep
 from qr_service.codes import Code, Link
 from qr_service.config import Settings
 from qr_service.edge.manage import Patch, parse_query
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.errors import Expired, QRError, StorageUnavailable, timestamp
+from qr_service.generation import Order
 from qr_service.stores import cache, database, migrations
 from qr_service.stores.bulk import BulkStorage
 from qr_service.stores.cache import FRESH_SECONDS, Cache
@@ -100,7 +101,7 @@ class Clients:
 
     postgresql = staticmethod(database.connect)
     valkey = staticmethod(cache._connect)  # noqa: SLF001
-    _http = staticmethod(Storage._connect)  # noqa: SLF001
+    http = staticmethod(Storage._connect)  # noqa: SLF001
 
     def __init__(self, settings: Settings) -> None:
         self._s3 = BulkStorage(settings)._client  # noqa: SLF001
@@ -108,12 +109,6 @@ class Clients:
     def s3(self, _: BulkStorage) -> Any:
         """Return the client of boto3."""
         return self._s3
-
-    def http(self, storage: Storage, scheme: str, host: str) -> Any:
-        """Return a connection that Storage opens, and does not keep."""
-        raw = self._http(storage, scheme, host)
-        storage._connection = None  # noqa: SLF001
-        return raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +193,8 @@ class World(Stores):
         """Store a code with its image, as generate does; with a slug a dynamic one."""
         qr_id = _id(number)
         request = requested()
-        printed = slug and generation.short_url(self.settings, slug)
-        proof = generation.prove(request, printed)
+        printed = slug and proving.short_url(self.settings, slug)
+        proof = proving.prove(request, printed)
         key = f"codes/{qr_id}.png"
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=proof.image.body)
         made = {"qr_id": qr_id, "expires_at": timestamp(expires_at)}
@@ -270,9 +265,7 @@ def _generate(
 ) -> Callable[[World, Environment], dict[str, Any]]:
     def act(_: World, environment: Environment) -> dict[str, Any]:
         request = requested(dynamic=dynamic)
-        answer = environment.generator.generate(
-            request, OWNER, key, with_image=with_image
-        )
+        answer = environment.generator.generate(Order(request, key, with_image), OWNER)
         body, text = without_image(answer.body)
         if text != (TEXT if with_image else ""):
             raise ValueError("an answer with another image")
@@ -284,20 +277,21 @@ def _generate(
 def _generate_late(_: World, environment: Environment) -> dict[str, Any]:
     """Generate while another request takes the key: at first there is no answer."""
     table = environment.generator.table
-    real, looked = table.find_answer, iter([True])
+    real, looked = table.find_answers, iter([True])
 
-    def find_answer(owner: str, key: str | None) -> Any:
-        return None if next(looked, False) else real(owner, key)
+    def find_answers(owner: str, keys: list[str]) -> Any:
+        return {} if next(looked, False) else real(owner, keys)
 
-    with patch.object(table, "find_answer", find_answer):
-        return environment.generator.generate(requested(), OWNER, KEY).body
+    with patch.object(table, "find_answers", find_answers):
+        return environment.generator.generate(Order(requested(), KEY), OWNER).body
 
 
 def _generate_with_slugs(_: World, environment: Environment) -> dict[str, Any]:
     """Generate a dynamic code, whose slug is in use at first."""
-    drawn, random = iter([SLUG]), generation.random_slug
+    drawn, random = iter([SLUG]), proving.random_slug
     with patch.object(generation, "random_slug", lambda: next(drawn, None) or random()):
-        return environment.generator.generate(requested(dynamic=True), OWNER, None).body
+        order = Order(requested(dynamic=True))
+        return environment.generator.generate(order, OWNER).body
 
 
 def _scan(_: World, environment: Environment) -> None:

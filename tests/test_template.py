@@ -259,7 +259,7 @@ def test_what_makes_or_manages_codes_needs_an_api_key():
         if event["Properties"].get("Auth", {}).get("ApiKeyRequired")
     ]
     of_codes = ["/codes", *["/codes/{qr_id}"] * 3, "/codes/{qr_id}/scans"]
-    assert guarded == ["/generate", *of_codes]
+    assert guarded == ["/generate", "/generate/batch", *of_codes]
 
 
 # ----------------------------------------------------------------------- database

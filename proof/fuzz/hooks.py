@@ -7,7 +7,7 @@ import schemathesis
 from qr_service.config import Settings
 from qr_service.edge.request import SIZES, parse
 from qr_service.errors import BadRequest, QRError
-from qr_service.generation import prove
+from qr_service.proving import prove
 from schemathesis import GenerationMode
 
 from tests.support.environment import ENVIRONMENT

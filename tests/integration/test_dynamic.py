@@ -141,11 +141,11 @@ def test_a_key_and_a_slug_in_use_replay(functions, create, bucket, monkeypatch):
     drawn = iter([slug, "ZZZZZZZ1"])
     monkeypatch.setattr(generation, "random_slug", lambda: next(drawn))
     table = generation.CodeTable
-    real, looked = table.find_answer, iter([True])
+    real, looked = table.find_answers, iter([True])
     monkeypatch.setattr(
         table,
-        "find_answer",
-        lambda *given: None if next(looked, False) else real(*given),
+        "find_answers",
+        lambda *given: {} if next(looked, False) else real(*given),
     )
     again = post_generate(functions.generate, BODY, headers)
     assert again.body == first.body
@@ -741,7 +741,7 @@ def test_every_look_up_among_many_codes_uses_an_index(database):
     days = {"first": past.date(), "last": datetime.now(UTC).date()}
     for statement, parameters in (
         (body.replace("wanted", "%(slug)s"), {"slug": slug}),
-        (CodeTable._CONFLICT, {"id": qr_id, "slug": slug}),
+        (CodeTable._CONFLICTS, {"ids": [qr_id], "slugs": [slug]}),
         (CodeTable._LOCK_DUE, {"due": past, "id": qr_id, "limit": 9}),
         (CodeTable._BACKLOG, {"limit": 9}),
         (CodeTable._ENDING, {"time": week}),

@@ -469,7 +469,9 @@ def test_an_object_is_kept_if_its_commit_cannot_be_checked(
 ):
     cut("after", again=True)
     monkeypatch.setattr(
-        CodeTable, "_CONFLICT", "SELECT pg_sleep(10) FROM qr_codes WHERE id = %(id)s"
+        CodeTable,
+        "_CONFLICTS",
+        "SELECT pg_sleep(10) FROM qr_codes WHERE id = ANY(%(ids)s::uuid[])",
     )
     reply = post_generate(functions.generate, BODY)  # ends at the statement_timeout
     assert reply.status == 503

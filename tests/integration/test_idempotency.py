@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from qr_service.config import settings
 from qr_service.edge.request import parse
-from qr_service.generation import CodeGenerator
+from qr_service.generation import CodeGenerator, Order
 from qr_service.stores.cache import Cache
 from qr_service.stores.database import Database
 from qr_service.stores.storage import Storage
@@ -48,7 +48,7 @@ def test_a_key_is_looked_up_before_encoding(functions, database, bucket, monkeyp
     def work(*_):
         raise AssertionError("a replay encodes nothing")
 
-    monkeypatch.setattr("qr_service.generation.encode", work)
+    monkeypatch.setattr("qr_service.proving.encode", work)
     assert post_generate(functions.generate, BODY, KEY).status == 201
 
 
@@ -92,6 +92,7 @@ def test_50_simultaneous_requests_create_one_code_and_one_object(
     functions, database, bucket
 ):
     request = parse(json.dumps(BODY).encode(), settings())
+    order = Order(request, "one key for all")
 
     def generate(_):
         # As on Lambda: each request has its own execution environment.
@@ -100,7 +101,7 @@ def test_50_simultaneous_requests_create_one_code_and_one_object(
             table, Storage(settings()), Cache(settings()), settings()
         )
         try:
-            return generator.generate(request, "anonymous", "one key for all")
+            return generator.generate(order, "anonymous")
         finally:
             generator.storage.close()
 

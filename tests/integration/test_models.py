@@ -112,12 +112,15 @@ def answers(seed, table):
     for _ in range(30):
         qr_id, other = random.choice(ids), random.choice(ids)
         limit = random.choice([1, 2, 100])
-        new = record(random, ids)
+        new, *some = (record(random, ids) for _ in range(4))
         operations = {
-            "insert": lambda new=new: table.insert(new),
+            "insert": lambda new=new: table.insert([new]),
             "find": lambda qr_id=qr_id: table.find(qr_id),
-            "find_answer": lambda: table.find_answer("owner", random.choice("ab")),
-            "free_key": lambda qr_id=qr_id: table.free_key(qr_id),
+            "insert some": lambda some=some: table.insert(some),
+            "find_answers": lambda: table.find_answers(
+                "owner", random.sample("abc", 2)
+            ),
+            "free_keys": lambda pair=(qr_id, other): table.free_keys([*pair]),
             "erase": lambda qr_id=qr_id, limit=limit: erase(table, qr_id, limit),
             "backlog": lambda limit=limit: table.backlog(limit)[0],
             "with_image": lambda pair=(qr_id, other), limit=limit: table.with_image(
@@ -143,7 +146,7 @@ def test_the_operations_run_every_statement_of_the_table(functions, database):
     with modelled(noting):
         for seed in range(40):
             list(answers(seed, CodeTable(Database(settings()))))
-        CodeTable(Database(settings())).insert(record(Random(0), []))
+        CodeTable(Database(settings())).insert([record(Random(0), [])])
     ran = {effect.removeprefix("postgresql ") for effect in noting.effects}
     of_the_table = {
         text for name, text in vars(CodeTable).items() if name[1:].isupper()
@@ -161,7 +164,7 @@ def answers_of_dynamic_codes(database):
         (second, "AAAAAAAA"),
         (second, "BBBBBBBB"),
     ):
-        yield codes.insert(dynamic(qr_id, slug))
+        yield codes.insert([dynamic(qr_id, slug)])
     yield links.find("AAAAAAAA"), links.find("CCCCCCCC")
     yield owned.id_of("BBBBBBBB"), owned.id_of("CCCCCCCC")
     known = owned.find(first)
@@ -239,7 +242,7 @@ def connect(request, functions, database):
     )
     wrapped = modelled(clients=clients) if request.param == "model" else nullcontext()
     with wrapped:
-        CodeTable(Database(settings())).insert(expired)
+        CodeTable(Database(settings())).insert([expired])
     yield open_one
     for raw in opened:
         raw.close()

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from qr_service.generation import CodeGenerator
+from qr_service.proving import prove
 
 from proof import processes
 from proof.effects import Failure
@@ -47,12 +48,13 @@ def test_a_killed_process_loses_nothing(world, title):
 
 @pytest.mark.parametrize("failure", Failure)
 def test_a_broken_promise_is_found(world, monkeypatch, failure):
-    def row_first(generator, record, image):
-        stored = generator.table.insert(record)
-        generator.storage.put(record.code.object_key, image.body, image.content_type)
-        return stored
+    def row_first(generator, jobs, owner, *_):
+        for job in jobs:
+            generator._make(job, owner)
+            generator._insert([job], owner)
+            generator._put(job)
 
-    monkeypatch.setattr(CodeGenerator, "_store", row_first)
+    monkeypatch.setattr(CodeGenerator, "_create", row_first)
     (put,) = [at for at, effect in effects_of(world, "a code") if effect == "s3 PUT"]
     found = judge(world, scenario("a code"), put, failure)
     lost = failure is Failure.CRASH_BEFORE  # a PUT is sent again
@@ -61,20 +63,24 @@ def test_a_broken_promise_is_found(world, monkeypatch, failure):
 
 @pytest.mark.parametrize("title", ["a code", "a code with a key"])
 def test_a_second_code_of_one_request_is_found(world, monkeypatch, title):
-    real = CodeGenerator._store
+    real = CodeGenerator._insert
 
-    def twice(generator, record, image):
-        code = replace(record.code, qr_id=f"00{str(uuid4())[2:]}")
-        code = replace(code, object_key=f"codes/{code.qr_id}.png")
-        real(generator, replace(record, code=code, idempotency_key=None), image)
-        return real(generator, record, image)
+    def twice(generator, jobs, owner):
+        for job in jobs:
+            code = replace(job.record.code, qr_id=f"00{str(uuid4())[2:]}")
+            code = replace(code, object_key=f"codes/{code.qr_id}.png")
+            body = prove(job.order.request).image.body
+            generator.storage.put(code.object_key, body, code.content_type)
+            second = replace(job.record, code=code, idempotency_key=None)
+            generator.table.insert([second])
+        return real(generator, jobs, owner)
 
-    monkeypatch.setattr(CodeGenerator, "_store", twice)
+    monkeypatch.setattr(CodeGenerator, "_insert", twice)
     found = judge(world, scenario(title), -1, Failure.LOST)
     assert any("codes of fewer requests" in broken for broken in found)
 
 
 def test_an_error_of_the_proof_itself_is_not_an_outcome(world, monkeypatch):
-    monkeypatch.setattr(CodeGenerator, "_store", lambda *_: 1 / 0)
+    monkeypatch.setattr(CodeGenerator, "_insert", lambda *_: 1 / 0)
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         effects_of(world, "a code")

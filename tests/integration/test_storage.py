@@ -1,7 +1,8 @@
-"""Single objects over one connection, on an S3 that checks signatures."""
+"""Single objects over kept connections, on an S3 that checks signatures."""
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -39,10 +40,18 @@ def test_deleting_a_missing_object_is_no_error(storage):
 
 def test_one_connection_serves_all_requests(storage):
     storage.put(KEY, b"one", "image/png")
-    connection = storage._connection
+    (connection,) = storage._idle
     storage.put(KEY, b"two", "image/png")
     assert storage.get(KEY) == b"two"
-    assert storage._connection is connection
+    assert storage._idle == [connection]
+
+
+def test_requests_at_once_have_connections_of_their_own(storage, bucket):
+    keys = [f"codes/{number}.png" for number in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda key: storage.put(key, b"one", "image/png"), keys))
+    assert bucket.keys() == {*keys}
+    assert 1 <= len(storage._idle) <= 4
 
 
 def test_a_connection_lost_while_frozen_is_replaced(storage, servers, bucket):

@@ -21,6 +21,7 @@ ENDED = "c41a97d0-2e8b-4f63-9a15-6b07d3f8e92c"
 STORED = (RETRIEVED, MANAGED, ENDED)
 STATUS = {
     "generate/base64": 201,
+    "generate/batch": 200,
     "generate/contact": 201,
     "generate/dry_run": 200,
     "generate/dynamic": 201,

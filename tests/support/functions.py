@@ -74,6 +74,7 @@ def as_role(role, handler):
 class Functions:
     """The handlers."""
 
+    generate_app = generate
     generate = staticmethod(as_role("qr_generate", generate.handler))
     retrieve = staticmethod(as_role("qr_retrieve", retrieve.handler))
     manage = staticmethod(as_role("qr_manage", manage.handler))

@@ -65,6 +65,25 @@ def post_generate(
     return _call(handler, request, headers)
 
 
+def post_batch(
+    handler: Handler,
+    body: object,
+    key: str | None = None,
+    *,
+    api_key_id: str | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Reply:
+    """Send POST /generate/batch; text is sent unchanged, everything else as JSON."""
+    request = event("generate/batch")
+    request["body"] = body if isinstance(body, str | None) else json.dumps(body)
+    request["requestContext"]["identity"]["apiKeyId"] = api_key_id
+    for headers in (request["headers"], request["multiValueHeaders"]):
+        del headers["Idempotency-Key"]
+    if query:
+        _set_query(request, query)
+    return _call(handler, request, {"Idempotency-Key": key} if key else None)
+
+
 def manage(
     handler: Handler,
     method: str,

@@ -6,7 +6,7 @@ import pytest
 from qr_service.engine import logo as logos
 from qr_service.engine.readback import read
 from qr_service.errors import DataTooLong, Unscannable
-from qr_service.generation import prove
+from qr_service.proving import prove
 
 from tests.support.requests import request
 from tests.support.scanners import zbar_reads

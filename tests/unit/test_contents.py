@@ -6,7 +6,7 @@ import pytest
 from qr_service.edge.contents import content_field
 from qr_service.edge.request import parse
 from qr_service.errors import BadRequest, Unscannable
-from qr_service.generation import prove
+from qr_service.proving import prove
 
 from tests.support.logos import LOGOS, data_url
 

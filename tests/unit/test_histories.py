@@ -58,15 +58,16 @@ class FakeConnection:
 
 
 def test_a_broken_promise_is_found(monkeypatch):
-    monkeypatch.setattr(generation.CodeGenerator, "_store", _row_first)
+    monkeypatch.setattr(generation.CodeGenerator, "_create", _row_first)
     found = [line for seed in range(200) for line in run(Random(seed)).found]
     assert any("has no object" in line for line in found)
 
 
-def _row_first(generator, record, image):
-    stored = generator.table.insert(record)
-    generator.storage.put(record.code.object_key, image.body, image.content_type)
-    return stored
+def _row_first(generator, jobs, owner, *_):
+    for job in jobs:
+        generator._make(job, owner)
+        generator._insert([job], owner)
+        generator._put(job)
 
 
 def test_the_auditor_reads_the_images():

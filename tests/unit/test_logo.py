@@ -15,7 +15,7 @@ from qr_service.engine.style import BLENDED_FORMATS, Style
 from qr_service.engine.svg import rasterise
 from qr_service.engine.symbol import LEVELS, encode
 from qr_service.errors import BadRequest, Unscannable
-from qr_service.generation import prove
+from qr_service.proving import prove
 from qrcode import util
 
 from tests.support import iso18004, requests

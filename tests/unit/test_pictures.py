@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from PIL import Image as Raster
 from qr_service.edge.request import parse
-from qr_service.generation import prove
+from qr_service.proving import prove
 
 from docs.pictures import COMMON, FOLDER, PICTURES
 from tests.support.scanners import needs_zbar, zbar_reads

@@ -11,7 +11,7 @@ from qr_service.edge import scan_pages
 from qr_service.edge.http import prefers_json
 from qr_service.edge.scanners import scanner_of
 from qr_service.errors import DatabaseUnavailable, Expired, NotFound, QRError
-from qr_service.generation import random_slug
+from qr_service.proving import random_slug
 
 MOMENT = datetime(2030, 1, 31, 12, 30, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from qr_service.engine.style import (
     Style,
 )
 from qr_service.engine.symbol import LEVELS
-from qr_service.generation import prove
+from qr_service.proving import prove
 
 from tests.support.corpus import CORPUS, EXACT
 from tests.support.proofs import proven

@@ -17,6 +17,7 @@
     +-- Unavailable             503 unavailable
         +-- DatabaseUnavailable
         +-- StorageUnavailable
+        +-- OutOfTime
 
 `detail` is one sentence for a person, `code` a stable word for a program, and `fields`
 are further members of the problem document (RFC 9457, section 3.2). An error may quote
@@ -234,3 +235,10 @@ class StorageUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The image storage is not available; try again.")
+
+
+class OutOfTime(Unavailable):
+    """An item of a batch that was not begun, so that the others are answered."""
+
+    def __init__(self) -> None:
+        super().__init__("There was no time left for this item; send it again.")

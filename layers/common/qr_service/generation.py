@@ -3,40 +3,30 @@
 The order ensures that a row never exists without its object: put the object, insert the
 row, fill the cache, answer. A failure in between leaves at most an object without a
 row. That object is deleted if the row is known to be missing. If this is unknown, the
-sweep deletes the object later.
+sweep deletes the object later. Many codes are created in the same way: each object is
+put before all rows are inserted together.
 """
 
-import base64
-import secrets
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from qr_service.codes import (
-    SLUG_ALPHABET,
-    SLUG_LENGTH,
-    Code,
-    Link,
-    file_name,
-    is_expired,
-    object_key,
-)
+from qr_service.codes import Code, Link, file_name, is_expired, object_key
 from qr_service.config import Settings
 from qr_service.edge.request import GenerateRequest
-from qr_service.engine.images import CONTENT_TYPES, Image, render
-from qr_service.engine.logo import place
-from qr_service.engine.readback import check_contrast, verify
-from qr_service.engine.style import Format, Style
-from qr_service.engine.symbol import Symbol, encode
+from qr_service.engine.images import CONTENT_TYPES, Image
+from qr_service.engine.style import Format
 from qr_service.errors import (
     DatabaseUnavailable,
-    DynamicUnavailable,
     IdempotencyMismatch,
+    OutOfTime,
+    QRError,
     StorageUnavailable,
-    Unscannable,
     timestamp,
 )
+from qr_service.proving import Proof, data_url, prove, random_slug, short_url
 from qr_service.stores.cache import Cache
 from qr_service.stores.storage import Storage
 from qr_service.stores.table import (
@@ -53,6 +43,19 @@ SLUG_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """A code to be created; with its key, at most once.
+
+    The answer has the image as a data URL if it is to be `with_image`; what is stored
+    to be replayed has not.
+    """
+
+    request: GenerateRequest
+    idempotency_key: str | None = None
+    with_image: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The body of a 201; `replayed` is true if an earlier request created the code."""
 
@@ -60,9 +63,22 @@ class Answer:
     replayed: bool = False
 
 
-def random_slug() -> str:
-    """Return a slug: 40 random bits."""
-    return "".join(secrets.choice(SLUG_ALPHABET) for _ in range(SLUG_LENGTH))
+# What becomes of an order: an exception that is no QRError is a fault of the service.
+Outcome = Answer | Exception
+
+
+@dataclass(slots=True)
+class Job:
+    """An order, and how far it is."""
+
+    order: Order
+    record: Record = field(init=False)
+    image: Image = field(init=False)
+    outcome: Outcome | None = None
+
+
+# Does something with each job, like `map`, in any order.
+Spread = Callable[[Callable[[Job], Any], Iterable[Job]], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,56 +90,119 @@ class CodeGenerator:
     cache: Cache
     settings: Settings
 
-    def generate(
-        self,
-        request: GenerateRequest,
-        owner: str,
-        idempotency_key: str | None,
-        *,
-        with_image: bool = False,
-    ) -> Answer:
+    def generate(self, order: Order, owner: str) -> Answer:
         """Create and store a code, or replay the answer stored with the key.
-
-        The answer has the image as a data URL if it is to be `with_image`; what is
-        stored to be replayed has not.
 
         Raises DataTooLong, Unscannable, IdempotencyMismatch, DynamicUnavailable,
         BadField (too wide or too small), StorageUnavailable and DatabaseUnavailable.
         """
-        earlier = idempotency_key and self.table.find_answer(owner, idempotency_key)
-        if earlier:
-            if not is_expired(earlier.expires_at, datetime.now(UTC)):
-                return self._replay(earlier, request, with_image=with_image)
-            self.table.free_key(earlier.qr_id)
-        for _ in range(SLUG_TRIES):
-            record, image = self._make(request, owner, idempotency_key)
-            match self._store(record, image):
-                case Inserted.STORED:
-                    break
-                case Inserted.KEY_TAKEN:
-                    return self._replay_winner(record, request, with_image=with_image)
-        else:
-            raise DatabaseUnavailable(maybe_executed=False)
-        self.cache.codes.put(record.code, record.created_at)
-        if record.dynamic:
-            self.cache.links.put(record.dynamic.link, record.created_at)
-        metrics.add_metric("CodesGenerated", unit="Count", value=1)
-        body = record.answer
-        if with_image:
-            body = {**body, "image": _data_url(image.content_type, image.body)}
-        return Answer(body)
+        (outcome,) = self.generate_all([order], owner)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    def _make(
-        self, request: GenerateRequest, owner: str, idempotency_key: str | None
-    ) -> tuple[Record, Image]:
-        """Return a new code with an id, and if it is dynamic a slug, of its own."""
+    def generate_all(
+        self,
+        orders: Sequence[Order],
+        owner: str,
+        *,
+        spread: Spread = map,
+        in_time: Callable[[], bool] = lambda: True,
+    ) -> list[Outcome]:
+        """Return what becomes of each order: one that fails spoils no other.
+
+        No two have the same key. Images are put by `spread`, and an order for which it
+        is no longer `in_time` is not begun: OutOfTime.
+
+        Raises DatabaseUnavailable if keys cannot be looked up: nothing is done then.
+        """
+        jobs = [Job(order) for order in orders]
+        self._replay_known(jobs, owner)
+        for _ in range(SLUG_TRIES):
+            waiting = [job for job in jobs if job.outcome is None]
+            if not waiting:
+                break
+            self._create(waiting, owner, spread, in_time)
+        unlucky = DatabaseUnavailable(maybe_executed=False)
+        return [job.outcome or unlucky for job in jobs]
+
+    def _replay_known(self, jobs: list[Job], owner: str) -> None:
+        """Replay what is stored with a key, unless its code has ended."""
+        keyed = {key: job for job in jobs if (key := job.order.idempotency_key)}
+        if not keyed:
+            return
+        expired = []
+        for key, earlier in self.table.find_answers(owner, [*keyed]).items():
+            if is_expired(earlier.expires_at, datetime.now(UTC)):
+                expired.append(earlier.qr_id)
+            else:
+                keyed[key].outcome = self._replay(earlier, keyed[key].order)
+        if expired:
+            self.table.free_keys(expired)
+
+    def _create(
+        self,
+        jobs: list[Job],
+        owner: str,
+        spread: Spread,
+        in_time: Callable[[], bool],
+    ) -> None:
+        """Create codes; a job without an outcome had a slug that is in use."""
+        for _ in spread(self._put, self._made(jobs, owner, in_time)):
+            pass
+        put = [job for job in jobs if job.outcome is None]
+        for _ in spread(self._discard, self._insert(put, owner)):
+            pass
+
+    def _insert(self, jobs: list[Job], owner: str) -> list[Job]:
+        """Insert rows together; return the jobs whose object is known to be unused."""
+        if not jobs:
+            return []
+        try:
+            inserted = self.table.insert([job.record for job in jobs])
+        except Exception as error:  # noqa: BLE001  it is what becomes of the jobs
+            for job in jobs:
+                job.outcome = error
+            maybe = isinstance(error, DatabaseUnavailable) and error.maybe_executed
+            return [] if maybe else jobs
+        unused, taken = [], []
+        for job, outcome in zip(jobs, inserted, strict=True):
+            if outcome is Inserted.STORED:
+                job.outcome = self._stored(job)
+                continue
+            unused.append(job)
+            if outcome is Inserted.KEY_TAKEN:
+                taken.append(job)
+        self._replay_winners(taken, owner)
+        return unused
+
+    def _made(
+        self, jobs: list[Job], owner: str, in_time: Callable[[], bool]
+    ) -> Iterator[Job]:
+        """Yield the jobs that have an image; the others have failed."""
+        for job in jobs:
+            if not in_time():
+                job.outcome = OutOfTime()
+                continue
+            try:
+                self._make(job, owner)
+            except Exception as error:  # noqa: BLE001  it spoils no other job
+                job.outcome = error
+            else:
+                yield job
+
+    def _make(self, job: Job, owner: str) -> None:
+        """Make a new code with an id, and if it is dynamic a slug, of its own."""
+        request = job.order.request
         if not request.dynamic:
             proof = prove(request)
-            return _record(request, proof, owner, idempotency_key), proof.image
+            job.image = proof.image
+            job.record = _record(job.order, proof, owner)
+            return
         slug = random_slug()
         printed = short_url(self.settings, slug)
         proof = prove(request, printed)
-        record = _record(request, proof, owner, idempotency_key)
+        record = _record(job.order, proof, owner)
         code = record.code
         link = Link(
             slug,
@@ -134,175 +213,79 @@ class CodeGenerator:
             request.count,
         )
         kept_until = code.expires_at + timedelta(days=self.settings.grace_days)
-        record = replace(
+        job.image = proof.image
+        job.record = replace(
             record,
             dynamic=Dynamic(link, printed, kept_until),
             answer={**record.answer, "short_url": printed},
         )
-        return record, proof.image
 
-    def _store(self, record: Record, image: Image) -> Inserted:
-        """Store object, then row; delete the object if the row is not inserted."""
-        key = record.code.object_key
+    def _put(self, job: Job) -> None:
+        key = job.record.code.object_key
         try:
-            name = file_name(record.label, key)
-            self.storage.put(key, image.body, image.content_type, name)
-            stored = self.table.insert(record)
-        except DatabaseUnavailable as error:
-            if not error.maybe_executed:
-                self._discard(key)
-            raise
-        except Exception:  # before the INSERT, or the database refused it
-            self._discard(key)
-            raise
-        if stored is not Inserted.STORED:
-            self._discard(key)
-        return stored
+            name = file_name(job.record.label, key)
+            self.storage.put(key, job.image.body, job.image.content_type, name)
+        except Exception as error:  # noqa: BLE001  it is what becomes of the job
+            self._discard(job)
+            job.outcome = error
+        if not job.order.with_image:
+            del job.image  # a hundred of them may be large
 
-    def _discard(self, key: str) -> None:
+    def _discard(self, job: Job) -> None:
+        key = job.record.code.object_key
         try:
             self.storage.delete(key)
         except StorageUnavailable:
             logger.warning("object left to the sweep", object_key=key)
 
-    def _replay_winner(
-        self, record: Record, request: GenerateRequest, *, with_image: bool
-    ) -> Answer:
-        earlier = self.table.find_answer(record.owner, record.idempotency_key)
-        if earlier is None:  # erased in the meantime: the key is free again
-            raise DatabaseUnavailable(maybe_executed=False)
-        return self._replay(earlier, request, with_image=with_image)
+    def _stored(self, job: Job) -> Answer:
+        record = job.record
+        self.cache.codes.put(record.code, record.created_at)
+        if record.dynamic:
+            self.cache.links.put(record.dynamic.link, record.created_at)
+        metrics.add_metric("CodesGenerated", unit="Count", value=1)
+        if not job.order.with_image:
+            return Answer(record.answer)
+        image = data_url(job.image.content_type, job.image.body)
+        return Answer({**record.answer, "image": image})
 
-    def _replay(
-        self, earlier: EarlierAnswer, request: GenerateRequest, *, with_image: bool
-    ) -> Answer:
-        if earlier.request_digest != request.digest:
-            raise IdempotencyMismatch(
+    def _replay_winners(self, jobs: list[Job], owner: str) -> None:
+        """Replay what other requests stored in the meantime with the same keys."""
+        if not jobs:
+            return
+        try:
+            keys = [job.order.idempotency_key or "" for job in jobs]
+            found = self.table.find_answers(owner, keys)
+        except QRError as error:
+            for job in jobs:
+                job.outcome = error
+            return
+        for job in jobs:
+            earlier = found.get(job.order.idempotency_key or "")
+            if earlier is None:  # erased in the meantime: the key is free again
+                job.outcome = DatabaseUnavailable(maybe_executed=False)
+            else:
+                job.outcome = self._replay(earlier, job.order)
+
+    def _replay(self, earlier: EarlierAnswer, order: Order) -> Outcome:
+        if earlier.request_digest != order.request.digest:
+            return IdempotencyMismatch(
                 "This Idempotency-Key was used before with another body.",
                 field="Idempotency-Key",
             )
         body = earlier.answer
-        if with_image:
+        if order.with_image:
             form: Format = body["format"]
-            image = self.storage.get(object_key(earlier.qr_id, form))
-            body = {**body, "image": _data_url(CONTENT_TYPES[form], image)}
+            try:
+                image = self.storage.get(object_key(earlier.qr_id, form))
+            except StorageUnavailable as error:
+                return error
+            body = {**body, "image": data_url(CONTENT_TYPES[form], image)}
         return Answer(body, replayed=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """An image that scans; `margin` is the share of error correction left unused."""
-
-    symbol: Symbol
-    style: Style
-    image: Image
-    margin: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the properties of the image that an answer lists."""
-        properties = {
-            "version": self.symbol.version,
-            "error_correction": self.symbol.level,
-            "width": self.image.width,
-            "format": self.style.format,
-            "margin": round(self.margin, 2),
-        }
-        if self.image.module_mm is not None and self.image.width_mm is not None:
-            properties["module_mm"] = round(self.image.module_mm, 3)
-            properties["width_mm"] = round(self.image.width_mm, 2)
-        if self.style.logo_size is not None:
-            properties["logo_size"] = round(self.style.logo_size, 3)
-        return properties
-
-
-def short_url(settings: Settings, slug: str) -> str:
-    """Return what the image of a dynamic code holds; raises DynamicUnavailable."""
-    if not settings.public_url:
-        raise DynamicUnavailable
-    return f"{settings.public_url}/s/{slug}"
-
-
-def prove(request: GenerateRequest, printed: str | None = None) -> Proof:
-    """Create the image of a request and check that it scans, without storing it.
-
-    It holds the data, or instead of it what is to be `printed`.
-
-    Raises DataTooLong, Unscannable and BadField (too wide or too small).
-    """
-    text = printed or request.data
-    style = request.style
-    try:
-        check_contrast(style)
-        if style.logo:
-            symbol, size = place(
-                text,
-                request.error_correction,
-                style.logo_size,
-                boost=request.boost_error_correction,
-                eci=request.eci,
-            )
-            style = replace(style, logo_size=size)
-        else:
-            symbol = encode(
-                text,
-                request.error_correction,
-                boost=request.boost_error_correction,
-                eci=request.eci,
-            )
-        _check_version(symbol, request)
-        image = render(symbol, style)
-        blame = "logo" if style.logo else style.sized_by
-        margin = verify(image, text, blame, announced=symbol.announced)
-    except Unscannable:
-        metrics.add_metric("Unscannable", unit="Count", value=1)
-        raise
-    return Proof(symbol, style, image, margin)
-
-
-def _check_version(symbol: Symbol, request: GenerateRequest) -> None:
-    """Raise Unscannable if room for a logo took more than a standard allows."""
-    if symbol.version > request.most_version:
-        raise Unscannable(
-            f"With this logo the version is {symbol.version}; the standard of this "
-            f"content allows {request.most_version}.",
-            field="logo",
-            allowed="a smaller logo, or none",
-        )
-
-
-def warm_up() -> None:
-    """Create and read back one image, and forget it.
-
-    The first one of a process takes 10 ms more than the others: for tables, and for the
-    plugins of Pillow.
-    """
-    text = "https://example.com/warm"
-    verify(render(encode(text)), text)
-
-
-def preview(
-    request: GenerateRequest, settings: Settings, *, with_image: bool = False
-) -> dict[str, Any]:
-    """Return what `generate` would report about the image, and the spare bits.
-
-    The short URL of a dynamic code has another slug then, of the same length.
-    """
-    printed = short_url(settings, random_slug()) if request.dynamic else None
-    proof = prove(request, printed)
-    body = {**proof.as_dict(), "scans": True, "spare_bits": proof.symbol.spare_bits}
-    if with_image:
-        body["image"] = _data_url(proof.image.content_type, proof.image.body)
-    return body
-
-
-def _data_url(content_type: str, body: bytes) -> str:
-    """Return a file as an address that contains it (RFC 2397)."""
-    return f"data:{content_type};base64,{base64.b64encode(body).decode()}"
-
-
-def _record(
-    request: GenerateRequest, proof: Proof, owner: str, idempotency_key: str | None
-) -> Record:
+def _record(order: Order, proof: Proof, owner: str) -> Record:
+    request = order.request
     now = datetime.now(UTC)
     qr_id = str(uuid4())
     life = timedelta(hours=request.expiration_hours)
@@ -325,7 +308,7 @@ def _record(
             **options,
         },
         created_at=now.replace(microsecond=0),
-        idempotency_key=idempotency_key,
+        idempotency_key=order.idempotency_key,
         request_digest=request.digest,
         answer={
             "qr_id": qr_id,

@@ -309,6 +309,44 @@ class Typed(Field):
         return kind, self.variants[kind].check(name, rest)
 
 
+class Shared(Field):
+    """An object with any of the fields `of` another object, not checked yet."""
+
+    def __init__(
+        self, name: str, about: str, *, of: Sequence[Field], **common: Any
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.of = of
+        self.allowed = "an object with fields of an item"
+
+    def check(self, name: str, value: Any) -> dict[str, Any]:
+        """Return the object."""
+        if not isinstance(value, dict):
+            raise _wrong_type(name, value, self.allowed)
+        _refuse_unknown(self.of, value, f"{name}.")
+        return value
+
+
+class Items(Field):
+    """One to `most` objects, each with the fields `of` an item, not checked yet."""
+
+    def __init__(
+        self, name: str, about: str, *, of: Sequence[Field], most: int, **common: Any
+    ) -> None:
+        super().__init__(name, about, **common)
+        self.of = of
+        self.most = most
+        self.allowed = f"a list of 1..{most} objects"
+
+    def check(self, name: str, value: Any) -> list[Any]:
+        """Return the list."""
+        if not isinstance(value, list):
+            raise _wrong_type(name, value, self.allowed)
+        if not 1 <= len(value) <= self.most:
+            raise BadField(name, f"{len(value)} items", self.allowed)
+        return value
+
+
 class Logo(Field):
     """The file of a logo, as a data URL."""
 
@@ -329,7 +367,14 @@ def read_all(
     A field that is not declared is refused. `prefix` is put before names in errors.
     """
     values = {field.name: field.read(fields, prefix) for field in declared}
-    unknown = sorted(fields.keys() - values.keys())
+    _refuse_unknown(declared, fields, prefix)
+    return values
+
+
+def _refuse_unknown(
+    declared: Sequence[Field], fields: Mapping[str, Any], prefix: str
+) -> None:
+    unknown = sorted(fields.keys() - {field.name for field in declared})
     if unknown:
         name = shown(prefix + unknown[0])
         raise BadRequest(
@@ -338,7 +383,6 @@ def read_all(
             field=name,
             allowed=[prefix + field.name for field in declared],
         )
-    return values
 
 
 def _wrong_type(name: str, value: Any, allowed: Allowed) -> BadField:

@@ -33,19 +33,30 @@ EXPOSED_HEADERS = "ETag, Location, Retry-After, Idempotency-Replayed"
 
 def problem(app: APIGatewayRestResolver, error: QRError) -> Response[str]:
     """Return the response that reports an error to the client."""
+    document = document_of(error, app.current_event.request_context.request_id)
+    return respond(
+        error.status, document, error.headers, content_type="application/problem+json"
+    )
+
+
+def document_of(error: QRError, request_id: str) -> dict[str, Any]:
+    """Return the problem document of an error."""
     status = HTTPStatus(error.status)
-    document = {
+    return {
         "type": "about:blank",
         "title": status.phrase,
         "status": int(status),
         "code": error.code,
         "detail": error.detail,
-        "request_id": app.current_event.request_context.request_id,
+        "request_id": request_id,
         **error.fields,
     }
-    return respond(
-        status, document, error.headers, content_type="application/problem+json"
-    )
+
+
+def unexpected(error: Exception) -> QRError:
+    """Log an error that no client has caused; return what the client is answered."""
+    logger.error("unexpected error", **describe(error), trace=frames(error))
+    return QRError("An unexpected error; it has been logged.")
 
 
 def resolver(report: Report = problem) -> APIGatewayRestResolver:
@@ -58,9 +69,8 @@ def resolver(report: Report = problem) -> APIGatewayRestResolver:
         return report(app, error)
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
-    def unexpected(error: Exception) -> Response[str]:
-        logger.error("unexpected error", **describe(error), trace=frames(error))
-        return report(app, QRError("An unexpected error; it has been logged."))
+    def unknown(error: Exception) -> Response[str]:
+        return report(app, unexpected(error))
 
     @app.not_found
     def no_route(_: Exception) -> Response[str]:

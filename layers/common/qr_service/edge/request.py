@@ -85,7 +85,11 @@ def parse(body: bytes, settings: Settings, called: str = "") -> GenerateRequest:
 
     `called` is the host that was called.
     """
-    fields = load(body)
+    return read(load(body), settings, called)
+
+
+def read(fields: dict[str, Any], settings: Settings, called: str) -> GenerateRequest:
+    """Return the checked request of these fields; raises BadRequest."""
     own_hosts = hosts_of(settings, called)
     declared = generate_fields(
         settings.default_expiration_hours, settings.max_expiration_hours, own_hosts
@@ -423,12 +427,14 @@ def _digest(fields: dict[str, Any]) -> bytes:
     return sha256(canonical.encode()).digest()
 
 
-def load(body: bytes) -> dict[str, Any]:
-    """Return the members of a JSON object; raises BodyTooLarge or BadRequest."""
-    if len(body) > MAX_BODY:
+def load(body: bytes, most: int = MAX_BODY) -> dict[str, Any]:
+    """Return the members of a JSON object of at most `most` bytes.
+
+    Raises BodyTooLarge or BadRequest.
+    """
+    if len(body) > most:
         raise BodyTooLarge(
-            f"The body has {len(body)} bytes; at most {MAX_BODY} are allowed.",
-            limit=MAX_BODY,
+            f"The body has {len(body)} bytes; at most {most} are allowed.", limit=most
         )
     try:
         fields = json.loads(

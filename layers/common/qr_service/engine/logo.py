@@ -11,7 +11,7 @@ import binascii
 import re
 import struct
 from collections import Counter
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from io import BytesIO
 from itertools import islice
 
@@ -64,6 +64,7 @@ _LEAST_ALPHA = 26  # of 255: a logo that is nowhere more opaque cannot be seen
 _TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}  # of PNG; some megabytes in a few bytes
 
 
+@lru_cache(1)  # all codes of a batch have the same
 def decode(url: str) -> bytes:
     """Return the PNG or JPEG of a data URL, encoded anew from its pixels alone.
 

@@ -1,4 +1,4 @@
-"""S3 for single objects: signed requests over one connection that is kept open.
+"""S3 for single objects: signed requests over connections that are kept open.
 
 A request is only a signature and a PUT. boto3 would take half of a cold start and 60 %
 of the time of a request (`make bench`). `deletion` uses boto3, because it deletes
@@ -9,6 +9,7 @@ import http.client
 import ssl
 import unicodedata
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from string import ascii_letters, digits
 from typing import Any
@@ -26,11 +27,14 @@ _PLAIN = frozenset(f" !#$&'()+,-.=@[]^_`{{}}~{ascii_letters}{digits}")
 
 
 class Storage:
-    """The bucket that holds the images."""
+    """The bucket that holds the images.
+
+    Each request has a connection to itself, so threads may send some at once.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._urls = PresignedUrls(settings)
-        self._connection: http.client.HTTPConnection | None = None
+        self._idle: list[http.client.HTTPConnection] = []
 
     def put(self, key: str, body: bytes, content_type: str, name: str = "") -> None:
         """Store an object, or raise StorageUnavailable.
@@ -51,10 +55,9 @@ class Storage:
         self._request("DELETE", key, b"", {})
 
     def close(self) -> None:
-        """Close the connection; the next request opens a new one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Close the connections that are idle; the next request opens a new one."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _request(
         self, method: str, key: str, body: bytes, headers: dict[str, str]
@@ -67,39 +70,51 @@ class Storage:
             url = urlsplit(
                 self._urls.sign(method, key, datetime.now(UTC), _SIGNATURE_SECONDS)
             )
+            connection = self._connection(url.scheme, url.netloc)
             try:
-                connection = self._connect(url.scheme, url.netloc)
                 connection.request(method, f"{url.path}?{url.query}", body, headers)
                 with connection.getresponse() as response:
                     answer = response.read()
             except TimeoutError as error:
-                self._failed(method, **describe(error))
+                self._failed(connection, method, **describe(error))
                 break
             except (OSError, http.client.HTTPException) as error:
                 # For example, it was closed while the environment was frozen.
-                self._failed(method, **describe(error))
+                self._failed(connection, method, **describe(error))
                 continue
             if response.status < HTTPStatus.MULTIPLE_CHOICES:
+                self._idle.append(connection)
                 return answer
-            self._failed(method, status=response.status)
+            self._failed(connection, method, status=response.status)
             if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 break
         raise StorageUnavailable
 
-    def _connect(self, scheme: str, host: str) -> http.client.HTTPConnection:
-        if self._connection is None:
-            if scheme == "https":
-                context = ssl.create_default_context()
-                self._connection = http.client.HTTPSConnection(
-                    host, timeout=TIMEOUT, context=context
-                )
-            else:
-                self._connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
-        return self._connection
+    def _connection(self, scheme: str, host: str) -> http.client.HTTPConnection:
+        """Return a connection that no other thread uses."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect(scheme, host)
 
-    def _failed(self, method: str, **fields: Any) -> None:
+    def _connect(self, scheme: str, host: str) -> http.client.HTTPConnection:
+        if scheme == "https":
+            return http.client.HTTPSConnection(host, timeout=TIMEOUT, context=_trust())
+        return http.client.HTTPConnection(host, timeout=TIMEOUT)
+
+    def _failed(
+        self, connection: http.client.HTTPConnection, method: str, **fields: Any
+    ) -> None:
+        """Close the connection, and the idle ones, which may be lost as well."""
         logger.warning("storage request failed", method=method, **fields)
+        connection.close()
         self.close()
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return the certificates that are trusted; reading them takes 20 ms."""
+    return ssl.create_default_context()
 
 
 def _disposition(name: str) -> str:

@@ -77,84 +77,74 @@ class CodeTable:
         rows = self.database.run(self._FIND, {"id": qr_id}, seconds)
         return Code(qr_id, *rows[0]) if rows else None
 
-    _FIND_ANSWER = """
-        SELECT id, expires_at, request_digest, answer FROM qr_codes
-        WHERE owner = %(owner)s AND idempotency_key = %(key)s
+    _FIND_ANSWERS = """
+        SELECT idempotency_key, id, expires_at, request_digest, answer FROM qr_codes
+        WHERE owner = %(owner)s AND idempotency_key = ANY(%(keys)s)
     """
 
-    def find_answer(
-        self, owner: str, idempotency_key: str | None
-    ) -> EarlierAnswer | None:
-        """Return the answer stored with this owner's key, expired or not."""
-        parameters = {"owner": owner, "key": idempotency_key}
-        rows = self.database.run(self._FIND_ANSWER, parameters)
-        if not rows:
-            return None
-        qr_id, expires_at, digest, answer = rows[0]
-        return EarlierAnswer(qr_id, expires_at, bytes(digest), answer)
+    def find_answers(
+        self, owner: str, idempotency_keys: list[str]
+    ) -> dict[str, EarlierAnswer]:
+        """Return the answers stored with keys of this owner, expired or not, by key."""
+        parameters = {"owner": owner, "keys": idempotency_keys}
+        return {
+            key: EarlierAnswer(qr_id, expires_at, bytes(digest), answer)
+            for key, qr_id, expires_at, digest, answer in self.database.run(
+                self._FIND_ANSWERS, parameters
+            )
+        }
 
-    _FREE_KEY = """
+    _FREE_KEYS = """
         UPDATE qr_codes SET idempotency_key = NULL, request_digest = NULL, answer = NULL
-        WHERE id = %(id)s
+        WHERE id = ANY(%(ids)s::uuid[])
     """
 
-    def free_key(self, qr_id: str) -> None:
-        """Free the key of an expired code, before the cleanup erases it."""
-        self.database.run(self._FREE_KEY, {"id": qr_id})
+    def free_keys(self, ids: list[str]) -> None:
+        """Free the keys of expired codes, before the cleanup erases them."""
+        self.database.run(self._FREE_KEYS, {"ids": ids})
 
+    # The rows are JSON, so that one statement inserts any number of them.
     _INSERT = """
         INSERT INTO qr_codes (id, owner, data, label, options, object_key,
             content_type, created_at, expires_at, idempotency_key, request_digest,
             answer, slug, printed, expired_url, count, targets, kept_until)
-        VALUES (%(id)s, %(owner)s, %(data)s, %(label)s, %(options)s, %(object_key)s,
-            %(content_type)s, %(created_at)s, %(expires_at)s, %(key)s, %(digest)s,
-            %(answer)s, %(slug)s, %(printed)s, %(expired_url)s, %(count)s,
-            %(targets)s, %(kept_until)s)
+        SELECT id, owner, data, label, options, object_key,
+            content_type, created_at, expires_at, idempotency_key, request_digest,
+            answer, slug, printed, expired_url, count, targets, kept_until
+        FROM json_populate_recordset(NULL::qr_codes, %(rows)s)
         ON CONFLICT DO NOTHING RETURNING id
     """
-    _CONFLICT = """
-        SELECT EXISTS (SELECT FROM qr_codes WHERE id = %(id)s),
-            EXISTS (SELECT FROM qr_codes WHERE slug = %(slug)s)
+    _CONFLICTS = """
+        SELECT id, slug FROM qr_codes
+        WHERE id = ANY(%(ids)s::uuid[]) OR slug = ANY(%(slugs)s)
     """
 
-    def insert(self, record: Record) -> Inserted:
-        """Insert a row, unless its slug or its Idempotency-Key is in use.
+    def insert(self, records: Sequence[Record]) -> list[Inserted]:
+        """Insert rows, each unless its slug or its Idempotency-Key is in use.
 
-        Raises DatabaseUnavailable; if its `maybe_executed` is true, the row may exist.
+        Raises DatabaseUnavailable; if its `maybe_executed` is true, rows may exist. It
+        is all of them that are not in conflict, or none.
         """
-        code, dynamic = record.code, record.dynamic
-        keyed = record.idempotency_key is not None
-        parameters = {
-            "id": code.qr_id,
-            "owner": record.owner,
-            "data": record.data,
-            "label": record.label,
-            "options": json.dumps(record.options),
-            "object_key": code.object_key,
-            "content_type": code.content_type,
-            "created_at": record.created_at,
-            "expires_at": code.expires_at,
-            "key": record.idempotency_key,
-            "digest": record.request_digest if keyed else None,
-            "answer": json.dumps(record.answer) if keyed else None,
-            "slug": dynamic and dynamic.link.slug,
-            "printed": dynamic and dynamic.printed,
-            "expired_url": dynamic and dynamic.link.expired_url,
-            "count": dynamic and dynamic.link.counts,
-            "targets": dynamic
-            and json.dumps(targets_of(record.data, record.created_at)),
-            "kept_until": dynamic and dynamic.kept_until,
+        # In the order of their keys: two transactions that insert the same keys wait
+        # for each other otherwise.
+        ordered = sorted(records, key=lambda record: record.idempotency_key or "")
+        rows = json.dumps([_row(record) for record in ordered])
+        inserted = {row[0] for row in self.database.run(self._INSERT, {"rows": rows})}
+        refused = [each for each in records if each.code.qr_id not in inserted]
+        if not refused:
+            return [Inserted.STORED] * len(records)
+        conflict = {
+            "ids": [record.code.qr_id for record in refused],
+            "slugs": [each.dynamic.link.slug for each in refused if each.dynamic],
         }
-        if self.database.run(self._INSERT, parameters):
-            return Inserted.STORED
-        conflict = {"id": code.qr_id, "slug": parameters["slug"]}
         try:
-            ((exists, slug_taken),) = self.database.run(self._CONFLICT, conflict)
+            found = self.database.run(self._CONFLICTS, conflict)
         except DatabaseUnavailable:
             raise DatabaseUnavailable(maybe_executed=True) from None
-        if exists:  # the first of two tries was committed
-            return Inserted.STORED
-        return Inserted.SLUG_TAKEN if slug_taken else Inserted.KEY_TAKEN
+        # The first of two tries was committed, if a row exists that was refused.
+        inserted.update(row[0] for row in found)
+        slugs = {row[1] for row in found}
+        return [_outcome(record, inserted, slugs) for record in records]
 
     # A code is due from its end on, or from when it is no longer kept for its owner.
     _LOCK_DUE = """
@@ -254,6 +244,41 @@ class CodeTable:
         Those with a slug stay: it is never used again.
         """
         return len(self.database.run(self._PURGE, {"age": age, "limit": limit}))
+
+
+def _row(record: Record) -> dict[str, Any]:
+    """Return a row as JSON has it, by the names of its columns."""
+    code, dynamic = record.code, record.dynamic
+    row: dict[str, Any] = {
+        "id": code.qr_id,
+        "owner": record.owner,
+        "data": record.data,
+        "label": record.label,
+        "options": record.options,
+        "object_key": code.object_key,
+        "content_type": code.content_type,
+        "created_at": record.created_at.isoformat(),
+        "expires_at": code.expires_at.isoformat(),
+    }
+    if record.idempotency_key is not None:
+        row["idempotency_key"] = record.idempotency_key
+        row["request_digest"] = f"\\x{record.request_digest.hex()}"
+        row["answer"] = record.answer
+    if dynamic:
+        row["slug"] = dynamic.link.slug
+        row["printed"] = dynamic.printed
+        row["expired_url"] = dynamic.link.expired_url
+        row["count"] = dynamic.link.counts
+        row["targets"] = targets_of(record.data, record.created_at)
+        row["kept_until"] = dynamic.kept_until.isoformat()
+    return row
+
+
+def _outcome(record: Record, inserted: set[str], slugs: set[str]) -> Inserted:
+    if record.code.qr_id in inserted:
+        return Inserted.STORED
+    taken = record.dynamic and record.dynamic.link.slug in slugs
+    return Inserted.SLUG_TAKEN if taken else Inserted.KEY_TAKEN
 
 
 def targets_of(
