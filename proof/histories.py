@@ -37,7 +37,7 @@ from qr_service.errors import (
     PreconditionFailed,
     Unavailable,
 )
-from qr_service.generation import CodeGenerator, Order
+from qr_service.generation import CodeGenerator, Order, Outcome
 from qr_service.management import Manager
 from qr_service.proving import Proof, prove
 from qr_service.redirection import Destination, Redirector
@@ -80,6 +80,7 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 TEXTS = ("https://example.com/a", "https://example.com/b")
 HOURS = (0.02, 1, 48)
 KEYS = (None, None, "key-1", "key-2")
+BATCH_KEYS: list[str | None] = ["key-1", "key-2"]  # single requests have the same
 OWNERS = ("owner-1", "owner-2")
 SLICES = ("00", "01")  # ids begin with these, so that few slices are all
 TOMBSTONE_DAYS = 2
@@ -355,7 +356,7 @@ class History:
     met: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     acknowledged: list[Acknowledged] = field(default_factory=list)
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    requests: list[Request] = field(default_factory=list)
+    requests: list[list[Request]] = field(default_factory=list)
     late: list[Callable[[], Any]] = field(default_factory=list)
     lives: Lives = field(default_factory=Lives)
     failed: bool = False
@@ -457,10 +458,10 @@ class History:
 
     def _operation(self) -> tuple[str, Callable[[Environment], None]]:
         draw = self.random.randrange(25) if self.made else 0
-        if draw < 6:
-            return "generate", self._generate(self._new_request())
         if draw < 10:
-            return "generate", self._generate(self._repeated_request())
+            requests = self._new_requests() if draw < 6 else self._repeated_requests()
+            name = "generate" if len(requests) == 1 else "batch"
+            return name, self._generate(requests)
         if draw < 14:
             return self._look_up()
         if draw < 19:
@@ -485,25 +486,31 @@ class History:
             [self.focus or self.made[0], *self.random.choices(self.made)]
         )
 
-    def _new_request(self) -> Request:
-        key = self.random.choice(KEYS)
-        owner = self.random.choice(OWNERS) if key else f"owner-{len(self.requests) + 9}"
+    def _new_requests(self) -> list[Request]:
+        """Return a request, or the items of a batch: with a key each, or without."""
+        keys = [self.random.choice(KEYS)]
+        if not self.random.randrange(3):
+            keys = self.random.choice([BATCH_KEYS, BATCH_KEYS[::-1], [None, None]])
+        owner = f"owner-{len(self.requests) + 9}"
+        if keys[0]:
+            owner = self.random.choice(OWNERS)
+        self.requests.append([self._request(owner, key) for key in keys])
+        return self.requests[-1]
+
+    def _request(self, owner: str, key: str | None) -> Request:
         text, hours = self.random.choice(TEXTS), self.random.choice(HOURS)
         if self.random.randrange(2):
-            request = Request(owner, key, text, hours)
-        else:
-            over = self.random.choice(OVER)
-            target = self.random.choice(TARGETS)
-            request = Request(owner, key, target, hours, True, over)
-        self.requests.append(request)
-        return request
+            return Request(owner, key, text, hours)
+        over = self.random.choice(OVER)
+        target = self.random.choice(TARGETS)
+        return Request(owner, key, target, hours, True, over)
 
-    def _repeated_request(self) -> Request:
-        request = self.random.choice(self.requests)
+    def _repeated_requests(self) -> list[Request]:
+        first, *others = self.random.choice(self.requests)
         if self.random.randrange(4) == 0:
-            texts = TARGETS if request.dynamic else TEXTS
-            request = replace(request, text=self.random.choice(texts))
-        return request
+            texts = TARGETS if first.dynamic else TEXTS
+            first = replace(first, text=self.random.choice(texts))
+        return [first, *others]
 
     def uuid4(self) -> UUID:
         """Return the next id; it begins with one of SLICES."""
@@ -522,44 +529,62 @@ class History:
         self.slugs.append(f"{len(self.slugs):08}")
         return self.slugs[-1]
 
-    def _generate(self, request: Request) -> Callable[[Environment], None]:
-        parsed = _parsed(request)
-        with_image = request.hours == HOURS[0]
+    def _generate(self, requests: list[Request]) -> Callable[[Environment], None]:
+        orders = [
+            Order(_parsed(each), each.key, with_image=_with_image(requests))
+            for each in requests
+        ]
+        owner = requests[0].owner
 
         def run(environment: Environment) -> None:
-            self.attempts[request.owner, request.text] += 1
-            living = self._of_key(request)
-            try:
-                order = Order(parsed, request.key, with_image)
-                answer = environment.generator.generate(order, request.owner)
-            except IdempotencyMismatch:
-                if not self.concurrent and not self._is_other(request, parsed.digest):
-                    self.report("a key was refused to its own request")
-                return
-            body, text = without_image(answer.body)
-            if text != (body.get("short_url", request.text) if with_image else ""):
-                self.report("an answer with another image")
-            acknowledged = Acknowledged(
-                request.owner,
-                request.key,
-                parsed.digest,
-                body,
-                datetime.fromisoformat(body["expires_at"]),
-                timedelta(hours=request.hours),
-            )
-            # Another request may have ended one meanwhile.
-            living = [other for other in living if other in self._of_key(request)]
-            if any(other.qr_id != acknowledged.qr_id for other in living):
-                self.report("a key in use made another code")
-            self.acknowledged.append(acknowledged)
-            if "short_url" in body:
-                slug = body["short_url"].rpartition("/")[2]
-                if self.lives.slugs.setdefault(slug, acknowledged.qr_id) != (
-                    acknowledged.qr_id
-                ):
-                    self.report(f"{slug} was given to {acknowledged.qr_id} too")
+            for request in requests:
+                self.attempts[owner, request.text] += 1
+            living = [self._of_key(request) for request in requests]
+            outcomes = environment.generator.generate_all(orders, owner)
+            for each in zip(requests, living, outcomes, strict=True):
+                self._check_generated(*each, with_image=_with_image(requests))
 
         return run
+
+    def _check_generated(
+        self,
+        request: Request,
+        living: list[Acknowledged],
+        outcome: Outcome,
+        *,
+        with_image: bool,
+    ) -> None:
+        """Note an answer; `living` are those of its key before the request."""
+        digest = _parsed(request).digest
+        if isinstance(outcome, IdempotencyMismatch):
+            if not self.concurrent and not self._is_other(request, digest):
+                self.report("a key was refused to its own request")
+            return
+        if isinstance(outcome, Exception):
+            if not (isinstance(outcome, Unavailable) and self.may_be_unavailable):
+                self.report(f"a code was not created: {outcome!r}")
+            return
+        body, text = without_image(outcome.body)
+        if text != (body.get("short_url", request.text) if with_image else ""):
+            self.report("an answer with another image")
+        acknowledged = Acknowledged(
+            request.owner,
+            request.key,
+            digest,
+            body,
+            datetime.fromisoformat(body["expires_at"]),
+            timedelta(hours=request.hours),
+        )
+        # Another request may have ended one meanwhile.
+        living = [other for other in living if other in self._of_key(request)]
+        if any(other.qr_id != acknowledged.qr_id for other in living):
+            self.report("a key in use made another code")
+        self.acknowledged.append(acknowledged)
+        if "short_url" in body:
+            slug = body["short_url"].rpartition("/")[2]
+            known = self.lives.slugs.setdefault(slug, acknowledged.qr_id)
+            if known != acknowledged.qr_id:
+                self.report(f"{slug} was given to {acknowledged.qr_id} too")
 
     def _scan(self, slug: str) -> Callable[[Environment], None]:
         def run(environment: Environment) -> None:
@@ -943,6 +968,11 @@ class History:
         for key, (value, forget_at) in self.valkey.entries.items():
             if forget_at > now:
                 yield key, Entry.of(value, forget_at)
+
+
+def _with_image(requests: list[Request]) -> bool:
+    """Return whether the image is included, which a batch has not."""
+    return len(requests) == 1 and requests[0].hours == HOURS[0]
 
 
 @cache

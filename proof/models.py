@@ -365,25 +365,22 @@ class PostgreSQLCursor:
         return bool(holder and locked_by and holder.id in locked_by.changes)
 
     def _insert_one(self, row: Row) -> bool:
+        """Insert a row, unless it is in conflict with another, or one of its own."""
         key = row.idempotency_key
-        if row.id in self._server.rows or self._has_slug(row.slug):
-            return False
-        if self._holder({"owner": row.owner, "key": key}):
-            return False
-        inserted = filter(None, self._connection.changes.values())
-        if key and any(
-            (r.owner, r.idempotency_key) == (row.owner, key) for r in inserted
+        for other in filter(
+            None, (self._server.rows | self._connection.changes).values()
         ):
-            return False
+            if (
+                row.id == other.id
+                or (row.slug and row.slug == other.slug)
+                or (key and (row.owner, key) == (other.owner, other.idempotency_key))
+            ):
+                return False
         keyed = [key, row.request_digest, row.answer]
         if row.expires_at < row.created_at or keyed.count(None) not in (0, 3):
             raise psycopg2.errors.CheckViolation
         self._connection.changes[row.id] = row
         return True
-
-    def _has_slug(self, slug: str | None) -> bool:
-        rows = self._server.rows.values()
-        return slug is not None and any(row.slug == slug for row in rows)
 
     def _conflicts(self, parameters: Parameters) -> Rows:
         ids, slugs = parameters["ids"], parameters["slugs"]

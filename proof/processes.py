@@ -9,7 +9,7 @@ a cleanup and a sweep follow, and the auditor judges again.
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +27,7 @@ from qr_service.config import Settings
 from qr_service.edge.manage import Patch, parse_query
 from qr_service.edge.request import GenerateRequest, parse
 from qr_service.errors import Expired, QRError, StorageUnavailable, timestamp
+from qr_service.generation import Answer as Created
 from qr_service.generation import Order
 from qr_service.stores import cache, database, migrations
 from qr_service.stores.bulk import BulkStorage
@@ -49,6 +50,7 @@ from proof.histories import GRACE_DAYS, SETTINGS, TOMBSTONE_DAYS, Environment
 from proof.stores import Stores
 
 Answer = TypeVar("Answer")
+Answers = list[dict[str, Any] | None]
 
 BUCKET = "proof"
 SLICE = "00"  # of all ids, so that one slice is all of the bucket
@@ -56,6 +58,7 @@ HANGS = 60  # seconds after which a process is ended, which counts as killed
 TEXT, HOURS = "https://example.com/real", 1.0
 SLUG = "7K2M9QWD"
 OWNER, KEY = "owner", "key"
+BATCH = (KEY, "another key")
 INSERT = """
     INSERT INTO qr_codes (id, owner, data, options, object_key, content_type,
         created_at, expires_at, idempotency_key, request_digest, answer, slug, printed,
@@ -239,14 +242,15 @@ class World(Stores):
 class Scenario:
     """An operation in a situation: what is there before, and what is done.
 
-    `key` is the Idempotency-Key of a generate; `fails` says that it always does.
+    `act` returns the answer to each order of a generate, None for one that failed;
+    `keys` are their Idempotency-Keys. `fails` says that the operation always does.
     """
 
     operation: str
     title: str
     prepare: Callable[[World], None]
-    act: Callable[[World, Environment], dict[str, Any] | None]
-    key: str | None = None
+    act: Callable[[World, Environment], Answers | None]
+    keys: tuple[str | None, ...] = (None,)
     fails: bool = False
 
 
@@ -260,38 +264,64 @@ def requested(*, dynamic: bool = False) -> GenerateRequest:
     return parse(json.dumps(fields).encode(), SETTINGS)
 
 
+def _created(environment: Environment, orders: Sequence[Order]) -> Answers:
+    """Return the answer to each order, None for one that failed."""
+    outcomes = environment.generator.generate_all(orders, OWNER)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception) and not isinstance(outcome, QRError):
+            raise outcome
+    return [each.body if isinstance(each, Created) else None for each in outcomes]
+
+
 def _generate(
-    key: str | None, *, dynamic: bool = False, with_image: bool = False
-) -> Callable[[World, Environment], dict[str, Any]]:
-    def act(_: World, environment: Environment) -> dict[str, Any]:
-        request = requested(dynamic=dynamic)
-        answer = environment.generator.generate(Order(request, key, with_image), OWNER)
-        body, text = without_image(answer.body)
-        if text != (TEXT if with_image else ""):
-            raise ValueError("an answer with another image")
-        return body
+    *keys: str | None, dynamic: bool = False
+) -> Callable[[World, Environment], Answers]:
+    """Return an act that creates a code with each key, together if they are some."""
+
+    def act(_: World, environment: Environment) -> Answers:
+        orders = [Order(requested(dynamic=dynamic), key) for key in keys]
+        return _created(environment, orders)
 
     return act
 
 
-def _generate_late(_: World, environment: Environment) -> dict[str, Any]:
-    """Generate while another request takes the key: at first there is no answer."""
-    table = environment.generator.table
-    real, looked = table.find_answers, iter([True])
-
-    def find_answers(owner: str, keys: list[str]) -> Any:
-        return {} if next(looked, False) else real(owner, keys)
-
-    with patch.object(table, "find_answers", find_answers):
-        return environment.generator.generate(Order(requested(), KEY), OWNER).body
+def _generate_with_image(_: World, environment: Environment) -> Answers:
+    (answer,) = _created(environment, [Order(requested(), KEY, with_image=True)])
+    if answer is None:
+        return [None]
+    body, text = without_image(answer)
+    if text != TEXT:
+        raise ValueError("an answer with another image")
+    return [body]
 
 
-def _generate_with_slugs(_: World, environment: Environment) -> dict[str, Any]:
-    """Generate a dynamic code, whose slug is in use at first."""
-    drawn, random = iter([SLUG]), proving.random_slug
-    with patch.object(generation, "random_slug", lambda: next(drawn, None) or random()):
-        order = Order(requested(dynamic=True))
-        return environment.generator.generate(order, OWNER).body
+def _generate_late(*keys: str) -> Callable[[World, Environment], Answers]:
+    """Return the same while another takes a key: at first there is no answer."""
+
+    def act(world: World, environment: Environment) -> Answers:
+        table = environment.generator.table
+        real, looked = table.find_answers, iter([True])
+
+        def find_answers(owner: str, keys: list[str]) -> Any:
+            return {} if next(looked, False) else real(owner, keys)
+
+        with patch.object(table, "find_answers", find_answers):
+            return _generate(*keys)(world, environment)
+
+    return act
+
+
+def _generate_with_slugs(count: int) -> Callable[[World, Environment], Answers]:
+    """Return an act that creates dynamic codes; the slug of one is in use at first."""
+
+    def act(world: World, environment: Environment) -> Answers:
+        drawn, random = iter([SLUG]), proving.random_slug
+        with patch.object(
+            generation, "random_slug", lambda: next(drawn, None) or random()
+        ):
+            return _generate(*[None] * count, dynamic=True)(world, environment)
+
+    return act
 
 
 def _scan(_: World, environment: Environment) -> None:
@@ -403,6 +433,15 @@ def _nothing(_: World) -> None:
     pass
 
 
+def _keyed(world: World) -> None:
+    world.store(1, _soon(), keyed=True)
+
+
+def _keyed_once(world: World) -> None:
+    """Store a code with a key that has expired."""
+    world.store(1, _soon() - timedelta(hours=2 * HOURS), keyed=True)
+
+
 def _soon() -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(hours=HOURS)
 
@@ -423,37 +462,43 @@ def _new_database(world: World) -> None:
 
 SCENARIOS = (
     Scenario("generate", "a code", _nothing, _generate(None)),
-    Scenario("generate", "a code with a key", _nothing, _generate(KEY), KEY),
+    Scenario("generate", "a code with a key", _nothing, _generate(KEY), (KEY,)),
+    Scenario("generate", "a replay", _keyed, _generate(KEY), (KEY,)),
     Scenario(
-        "generate",
-        "a replay",
-        lambda world: world.store(1, _soon(), keyed=True),
-        _generate(KEY),
-        KEY,
+        "generate", "a replay with its image", _keyed, _generate_with_image, (KEY,)
     ),
     Scenario(
-        "generate",
-        "a replay with its image",
-        lambda world: world.store(1, _soon(), keyed=True),
-        _generate(KEY, with_image=True),
-        KEY,
-    ),
-    Scenario(
-        "generate",
-        "a key of an expired code",
-        lambda world: world.store(1, _soon() - timedelta(hours=2 * HOURS), keyed=True),
-        _generate(KEY),
-        KEY,
+        "generate", "a key of an expired code", _keyed_once, _generate(KEY), (KEY,)
     ),
     Scenario(
         "generate",
         "a key that another request takes",
-        lambda world: world.store(1, _soon(), keyed=True),
-        _generate_late,
-        KEY,
+        _keyed,
+        _generate_late(KEY),
+        (KEY,),
     ),
     Scenario("generate", "a dynamic code", _nothing, _generate(None, dynamic=True)),
-    Scenario("generate", "a slug that is in use", _dynamic, _generate_with_slugs),
+    Scenario("generate", "a slug that is in use", _dynamic, _generate_with_slugs(1)),
+    Scenario("batch", "codes", _nothing, _generate(None, None), (None, None)),
+    Scenario("batch", "codes with keys", _nothing, _generate(*BATCH), BATCH),
+    Scenario("batch", "codes of which one is made", _keyed, _generate(*BATCH), BATCH),
+    Scenario(
+        "batch", "a key of an expired code", _keyed_once, _generate(*BATCH), BATCH
+    ),
+    Scenario(
+        "batch",
+        "a key that another request takes",
+        _keyed,
+        _generate_late(*BATCH),
+        BATCH,
+    ),
+    Scenario(
+        "batch",
+        "a slug that is in use",
+        _dynamic,
+        _generate_with_slugs(2),
+        (None, None),
+    ),
     Scenario("scan", "a code", _dynamic, _scan),
     Scenario("scan", "an old entry", _cached_link, _scan),
     Scenario("scans", "a code", _scanned, _scans_of),
@@ -478,7 +523,7 @@ class Outcome:
     """What became of a process: its effects, and what it answered, if it did."""
 
     effects: list[str]
-    answer: dict[str, Any] | None
+    answers: Answers
     error: str | None
     killed: bool
 
@@ -489,7 +534,7 @@ def in_a_process(world: World, scenario: Scenario, boundary: Fatal) -> Outcome:
     child = os.fork()
     if not child:
         os.close(reader)
-        result: dict[str, Any] = {"answer": None, "error": None}
+        result: dict[str, Any] = {"answers": [], "error": None}
         signal.alarm(HANGS)  # ends it
         try:
             logger.setLevel("CRITICAL")
@@ -499,7 +544,7 @@ def in_a_process(world: World, scenario: Scenario, boundary: Fatal) -> Outcome:
                 patch.object(sweep, "GRACE", timedelta(seconds=-5)),
             ):
                 environment = Environment(world.settings)
-                result["answer"] = scenario.act(world, environment)
+                result["answers"] = scenario.act(world, environment) or []
         except (QRError, SafeError, psycopg2.Error, TimeoutError) as error:
             result["error"] = repr(error)
         except BaseException as error:  # noqa: BLE001  the parent reports it
@@ -512,11 +557,11 @@ def in_a_process(world: World, scenario: Scenario, boundary: Fatal) -> Outcome:
         text = pipe.read()
     _, status = os.waitpid(child, 0)
     if not text:
-        return Outcome([], None, None, os.WIFSIGNALED(status))
+        return Outcome([], [], None, os.WIFSIGNALED(status))
     result = json.loads(text)
     if "unexpected" in result:
         raise AssertionError(result["unexpected"])
-    return Outcome(result["effects"], result["answer"], result["error"], False)
+    return Outcome(result["effects"], result["answers"], result["error"], False)
 
 
 def _uuid4() -> UUID:
@@ -531,8 +576,8 @@ def boundaries(
         world.clear()
         scenario.prepare(world)
         outcome = in_a_process(world, scenario, Fatal())
-        if outcome.error and not scenario.fails:
-            raise AssertionError(f"{scenario.title}: {outcome.error}")
+        if (outcome.error or None in outcome.answers) and not scenario.fails:
+            raise AssertionError(f"{scenario.title}: {outcome}")
         for at, effect in enumerate(outcome.effects):
             for failure in Failure:
                 yield scenario, at, effect, failure
@@ -553,12 +598,17 @@ def judge(world: World, scenario: Scenario, at: int, failure: Failure) -> list[s
         ends = scenario.operation in ("end", "end owner")
         if ends and not (outcome.killed or outcome.error):
             found += _living(world)
-        if outcome.answer:
-            acknowledged.append(_acknowledged(scenario, outcome.answer))
-        if boundary.failure is None and outcome.error and not scenario.fails:
-            found.append(f"it did not recover: {outcome.error}")
+        acknowledged += [
+            _acknowledged(key, answer)
+            for key, answer in zip(scenario.keys, outcome.answers, strict=False)
+            if answer
+        ]
+        failed = outcome.error or None in outcome.answers
+        if boundary.failure is None and failed and not scenario.fails:
+            found.append(f"it did not recover: {outcome}")
         # A key makes one code, however often it is sent.
-        attempts = {(OWNER, TEXT): stored + (1 if scenario.key else requests)}
+        made = sum(1 if key else requests for key in scenario.keys)
+        attempts = {(OWNER, TEXT): stored + made}
         found += _audit(world, acknowledged, attempts)
     if scenario.operation == "migrate":
         return found + _unmigrated(world)
@@ -586,10 +636,10 @@ def _living(world: World) -> list[str]:
     return [f"{qr_id} was ended, and lives" for (qr_id,) in living]
 
 
-def _acknowledged(scenario: Scenario, answer: dict[str, Any]) -> Acknowledged:
+def _acknowledged(key: str | None, answer: dict[str, Any]) -> Acknowledged:
     return Acknowledged(
         OWNER,
-        scenario.key,
+        key,
         requested().digest,
         answer,
         datetime.fromisoformat(answer["expires_at"]),
