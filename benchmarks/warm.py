@@ -23,6 +23,7 @@ from benchmarks.measure import OURS, cpu_milliseconds, interleave
 from benchmarks.plain_fastapi import create_app
 
 PLAIN = "plain FastAPI"
+ITEMS = 100  # of a batch
 EVENTS = Path("events")
 _TEXT = "the quick brown fox jumps over the lazy dog, and " * 3
 
@@ -60,12 +61,24 @@ class ThisService:
 
     def __init__(self) -> None:
         self._post = json.loads((EVENTS / "generate/url.json").read_text())
+        self._batch = _without_key((EVENTS / "generate/batch.json").read_text())
         self._get = json.loads((EVENTS / "retrieve/json.json").read_text())
         self._scan = json.loads((EVENTS / "redirect/scan.json").read_text())
 
     def generate(self, body: str) -> dict[str, Any]:
         """Call POST /generate."""
         return _answer(generate.handler({**self._post, "body": body}, Context()))
+
+    def generate_batch(self) -> None:
+        """Call POST /generate/batch, with ITEMS codes like those of generate."""
+        items = [
+            {"ref": f"{n}", **json.loads(body)}
+            for n, body in enumerate(itertools.islice(BODIES, ITEMS))
+        ]
+        body = json.dumps({"items": items})
+        answer = _answer(generate.handler({**self._batch, "body": body}, Context()))
+        if any(result["status"] != 201 for result in answer["results"]):
+            raise AssertionError(answer)
 
     def retrieve(self, qr_id: str) -> dict[str, Any]:
         """Call GET /retrieve/{qr_id}."""
@@ -127,6 +140,13 @@ class PlainService:
         return _answer({"statusCode": sent[0]["status"], "body": sent[1]["body"]})
 
 
+def _without_key(text: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(text)
+    for headers in (event["headers"], event["multiValueHeaders"]):
+        del headers["Idempotency-Key"]
+    return event
+
+
 def _answer(response: dict[str, Any]) -> dict[str, Any]:
     if response["statusCode"] not in {200, 201}:
         raise AssertionError(response)
@@ -145,6 +165,21 @@ def scans(rounds: int) -> dict[str, dict[str, float]]:
             {
                 OURS: cpu_milliseconds(partial(service.scan, slug)),
                 "retrieve": cpu_milliseconds(partial(service.retrieve, made["qr_id"])),
+            },
+            rounds,
+        )
+    }
+
+
+def batch(rounds: int) -> dict[str, dict[str, float]]:
+    """Return CPU milliseconds of a code in a batch, and of one by itself."""
+    service = ThisService()
+    together = cpu_milliseconds(service.generate_batch)
+    return {
+        "batch": interleave(
+            {
+                OURS: lambda: together() / ITEMS,
+                "generate": cpu_milliseconds(partial(_generate, service)),
             },
             rounds,
         )
@@ -170,5 +205,5 @@ def _generate(service: Service) -> None:
 
 
 if __name__ == "__main__":
-    measure = {"requests": requests, "scans": scans}[sys.argv[1]]
+    measure = {"requests": requests, "scans": scans, "batch": batch}[sys.argv[1]]
     print(json.dumps(measure(int(sys.argv[2]))))

@@ -141,6 +141,13 @@ BUGS = (
         "is erased, and its object is there",
     ),
     Bug(
+        "a batch of which one refused row counts as inserted",
+        "stores/table.py",
+        "        if not refused:\n",
+        "        if len(refused) < len(records):\n",
+        "which has no row",
+    ),
+    Bug(
         "a slug that is used again",
         "generation.py",
         "            if outcome is Inserted.STORED:\n",
