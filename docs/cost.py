@@ -66,6 +66,13 @@ LIFE_DAYS = 1  # of a code
 GENERATE_MS = 40.0
 RETRIEVE_MS = 8.0
 COLD_SHARE, COLD_MS = 0.005, 1000.0
+# A code in a batch, of BATCH_ITEMS: its CPU is a share of that of a single request, as
+# measured by `make bench`; eight PUTs wait at once, and the rest waits once for all.
+BATCH_ITEMS = 100
+GENERATE_CPU_MS, BATCH_CPU_SHARE = 4.0, 0.64
+PUT_MS, PUTS_AT_ONCE = 30.0, 8
+BATCH_WAIT_MS = 60.0  # for PostgreSQL, and for a hundred writes to the cache
+BATCH_LOG_KB = 2.0
 IMAGE_KB, URL_ANSWER_KB, ANSWER_KB = 1.5, 2.0, 1.0  # with headers
 LOG_KB = 1.6  # per request: access log, our line, metrics, three lines of Lambda
 CACHED_KB = 0.3  # per code
@@ -136,6 +143,31 @@ def costs(stage: Stage, requests: int) -> dict[str, float]:
     }
 
 
+def of_a_million_codes(*, batches: bool) -> dict[str, float]:
+    """Return the US dollars of creating a million codes, by item."""
+    millions = 1 / BATCH_ITEMS if batches else 1.0
+    log_kb = BATCH_LOG_KB if batches else LOG_KB
+    code_ms = batched_ms() if batches else GENERATE_MS
+    gb_seconds = 1000 * GENERATE_GB * (code_ms + millions * COLD_SHARE * COLD_MS)
+    return {
+        "API Gateway": price("API Gateway, REST API") * millions,
+        "Lambda": price("Lambda, requests") * millions
+        + price("Lambda, arm64") * gb_seconds,
+        "S3 requests": price("S3 PUT and LIST"),
+        "Logs": price("CloudWatch Logs, written") * millions * log_kb,
+        "X-Ray": price("X-Ray") * traced(millions),
+    }
+
+
+def batched_ms() -> float:
+    """Return the milliseconds that are billed for a code in a batch.
+
+    Drawing and putting go on at the same time, so the slower of the two counts.
+    """
+    drawn, put = GENERATE_CPU_MS * BATCH_CPU_SHARE, PUT_MS / PUTS_AT_ONCE
+    return max(drawn, put) + BATCH_WAIT_MS / BATCH_ITEMS
+
+
 def traced(millions: float) -> float:
     """Return how many evenly spread requests are traced, in millions.
 
@@ -189,6 +221,15 @@ def summary() -> str:
     return table(["US dollars a month", *LOADS], rows)
 
 
+def batches() -> str:
+    """Return the table of a million codes, one by one and in batches."""
+    single, together = (of_a_million_codes(batches=each) for each in (False, True))
+    rows = [[item, dollars(single[item]), dollars(together[item])] for item in single]
+    sums = [f"**{dollars(sum(each.values()))}**" for each in (single, together)]
+    head = ["US dollars for a million codes", "one by one", "in batches of 100"]
+    return table(head, [*rows, ["**sum**", *sums]])
+
+
 def prices() -> str:
     """Return the table of prices, and whether each was confirmed."""
     rows = [
@@ -200,4 +241,4 @@ def prices() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{summary()}\n{details()}\n{prices()}")
+    sys.stdout.write(f"{summary()}\n{details()}\n{batches()}\n{prices()}")

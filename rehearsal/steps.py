@@ -115,6 +115,7 @@ class Rehearsal:
             self.retrieve,
             self.download,
             self.include,
+            self.generate_batch,
             self.refuse_wrong_signatures,
             self.refuse_without_tls,
             self.refuse_after_expiry,
@@ -312,6 +313,35 @@ class Rehearsal:
         check(base64.b64decode(text) == file.body, "It is not the stored file.")
         name = file.headers["Content-Disposition"]
         check(name == 'inline; filename="Card.pdf"', f"The file is {name}.")
+
+    def generate_batch(self) -> None:
+        """POST /generate/batch: a bad item, the others made; sent again, replayed."""
+        self.texts += [f"https://example.com/{secrets.token_hex(12)}" for _ in range(2)]
+        items: list[dict[str, Any]] = [
+            {"ref": f"{number}", "data": text}
+            for number, text in enumerate(self.texts[-2:])
+        ]
+        items.insert(1, {"ref": "bad", "data": self.texts[-1], "width": 9})
+        body = {"defaults": {"expiration_hours": 1}, "items": items}
+        before = len(self.keys())
+        refused(self.call("POST", "/generate/batch", body), "forbidden")
+        key = {"X-Api-Key": self.deployment.api_key, "Idempotency-Key": "a batch"}
+        made, again = (
+            self.call("POST", "/generate/batch", body, key) for _ in range(2)
+        )
+        for answer in (made, again):
+            expect(answer, 200)
+            statuses = [each["status"] for each in answer.json["results"]]
+            check(statuses == [201, 400, 201], f"The items got {statuses}.")
+        for first, second in zip(
+            *(each.json["results"] for each in (made, again)), strict=True
+        ):
+            if first["status"] == 201:
+                check(second == {**first, "replayed": True}, f"No replay: {second}.")
+                found = self.call("GET", f"/retrieve/{first['qr_id']}")
+                expect(self.call("GET", found.json["qr_code"]), 200)
+        added = len(self.keys()) - before
+        check(added == 2, f"{added} images were added.")
 
     def refuse_wrong_signatures(self) -> None:
         """A URL with a changed signature, or without one: 403."""

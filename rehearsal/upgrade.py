@@ -33,6 +33,7 @@ class Upgrade:
         self.built = sources.with_name("v1-build")
         self.codes: list[str] = []
         self.replayed: object = None  # the answer that the key gets each time
+        self.batch: list[str] | None = None  # the codes of a batch, once it was sent
 
     def steps(self) -> list[Callable[[], None]]:
         """Return the steps in their order."""
@@ -64,6 +65,7 @@ class Upgrade:
                 ManageApiGatewayAccount="false",
                 FormerRole="true",
             )
+        self._check_batch()
         self._check_codes()
 
     def roll_back(self) -> None:
@@ -103,6 +105,18 @@ class Upgrade:
         answer = self._post(REPLAYED, {"Idempotency-Key": "one"})
         same = self._created(answer) == self.replayed
         check(same, f"not a replay of {self.replayed}: {answer}")
+
+    def _check_batch(self) -> None:
+        """Raise LocalError unless a batch makes codes once, also after a roll-back."""
+        body = {"items": [{"ref": f"{n}", "data": f"batch {n}"} for n in range(3)]}
+        key = {"X-Api-Key": self.deployment.api_key, "Idempotency-Key": "a batch"}
+        answer = self.deployment.call("POST", "/generate/batch", body, key)
+        expect(answer, 200)
+        made = [each["qr_id"] for each in answer.json["results"]]
+        check(self.batch in (None, made), f"the batch made {made} after {self.batch}")
+        if self.batch is None:
+            self.codes += made
+        self.batch = made
 
     def _check_codes(self) -> None:
         """Raise LocalError unless every code so far has its image, and the key."""

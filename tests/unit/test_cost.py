@@ -1,9 +1,12 @@
 """docs/cost.md contains what docs/cost.py computes, from the current template."""
 
+import json
 import re
 import tomllib
 
 import pytest
+from qr_service.batch import CONNECTIONS
+from qr_service.edge.batch import MOST_ITEMS
 
 from docs import cost
 from tests.support.template import (
@@ -19,7 +22,9 @@ from tests.support.template import (
 SAMCONFIG = tomllib.loads(read("samconfig.toml"))
 
 
-@pytest.mark.parametrize("table", [cost.summary, cost.details, cost.prices])
+@pytest.mark.parametrize(
+    "table", [cost.summary, cost.details, cost.batches, cost.prices]
+)
 def test_the_page_contains_what_the_script_prints(table):
     assert table() in read("docs/cost.md")
 
@@ -63,6 +68,14 @@ def test_the_script_assumes_what_the_template_contains():
     )
     settings = RESOURCES["Api"]["Properties"]["MethodSettings"]
     assert sum(each.get("MetricsEnabled", False) for each in settings) == cost.DETAILED
+
+
+def test_a_batch_is_what_the_service_and_its_bench_say():
+    assert cost.BATCH_ITEMS == MOST_ITEMS
+    assert cost.PUTS_AT_ONCE == CONNECTIONS
+    rows = json.loads(read("docs/bench.json"))["rows"]
+    (row,) = [row for row in rows if row["topic"] == "warm batch"]
+    assert row["ratio"] == pytest.approx(cost.BATCH_CPU_SHARE, abs=0.1)
 
 
 def test_the_script_counts_all_metrics_of_the_service():
