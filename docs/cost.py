@@ -69,7 +69,7 @@ COLD_SHARE, COLD_MS = 0.005, 1000.0
 # A code in a batch, of BATCH_ITEMS: its CPU is a share of that of a single request, as
 # measured by `make bench`; eight PUTs wait at once, and the rest waits once for all.
 BATCH_ITEMS = 100
-GENERATE_CPU_MS, BATCH_CPU_SHARE = 4.0, 0.64
+GENERATE_CPU_MS, BATCH_CPU_SHARE = 4.0, 0.74
 PUT_MS, PUTS_AT_ONCE = 30.0, 8
 BATCH_WAIT_MS = 60.0  # for PostgreSQL, and for a hundred writes to the cache
 BATCH_LOG_KB = 2.0
