@@ -149,6 +149,16 @@ def clone(tmp_path_factory):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def client(clone):
+    """Install the client of client/ by pip; return the folder of its programs."""
+    folder = clone.folder.parent / "client"
+    subprocess.run([clone.environment()["PYTHON"], "-m", "venv", folder], check=True)
+    install = [folder / "bin/pip", "install", "--quiet", clone.folder / "client"]
+    subprocess.run(install, check=True, env=clone.environment(), timeout=240)
+    return folder / "bin"
+
+
 @pytest.fixture
 def running(clone):
     if clone.process is None or clone.process.poll() is not None:

@@ -15,14 +15,9 @@ ROWS = 1000
 KILLS = 10
 
 
-@pytest.fixture(scope="module")
-def qr_codes(clone):
-    """Install the client by pip; yield the path of its command."""
-    folder = clone.folder.parent / "client"
-    subprocess.run([clone.environment()["PYTHON"], "-m", "venv", folder], check=True)
-    install = [folder / "bin/pip", "install", "--quiet", clone.folder / "client"]
-    subprocess.run(install, check=True, env=clone.environment(), timeout=240)
-    return folder / "bin/qr-codes"
+@pytest.fixture
+def qr_codes(client):
+    return client / "qr-codes"
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -400,7 +399,7 @@ def client_of_the_readme(running, language):
 @pytest.mark.parametrize(
     ("language", "command"),
     [
-        ("python", [sys.executable, "-c"]),
+        ("python", ["python", "-c"]),
         pytest.param(
             *("javascript", ["node", "--input-type=module", "--eval"]),
             marks=pytest.mark.skipif(
@@ -411,10 +410,13 @@ def client_of_the_readme(running, language):
     ],
 )
 def test_a_client_of_the_readme_saves_a_code_that_scans(
-    running, tmp_path, language, command
+    running, client, tmp_path, language, command
 ):
     program = client_of_the_readme(running, language)
-    subprocess.run([*command, program], cwd=tmp_path, timeout=60, check=True)
+    environment = {**os.environ, "PATH": f"{client}:{os.environ['PATH']}"}
+    subprocess.run(
+        [*command, program], cwd=tmp_path, env=environment, timeout=60, check=True
+    )
     saved = (tmp_path / "code.png").read_bytes()
     assert read(saved).payload == b"https://example.com"
 

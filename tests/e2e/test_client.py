@@ -72,7 +72,7 @@ def test_a_refused_request_is_repeated_after_what_is_asked(waits, status):
     assert all(headers["X-Api-Key"] == "secret" for _, _, headers, _ in requests)
 
 
-def test_a_lost_answer_is_asked_for_again_with_the_same_key(waits):
+def test_a_request_without_an_answer_is_repeated_with_its_key(waits):
     with answering((0, {}, b""), (201, {}, CREATED)) as (url, requests):
         assert Client(url).generate(data="x", key="mine") == CREATED
     assert [headers["Idempotency-Key"] for _, _, headers, _ in requests] == ["mine"] * 2
