@@ -3,13 +3,19 @@
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from urllib.request import urlopen
+from uuid import uuid4
 
+import psycopg2
 import pytest
+import redis
 import zxingcpp
 from PIL import Image
 from qr_service import batch, generation
+from qr_service.codes import Code
 from qr_service.config import settings
 from qr_service.edge.request import parse
 from qr_service.engine import logo
@@ -18,8 +24,9 @@ from qr_service.generation import CodeGenerator, Order
 from qr_service.stores.cache import Cache
 from qr_service.stores.database import Database
 from qr_service.stores.storage import Storage
-from qr_service.stores.table import CodeTable
+from qr_service.stores.table import CodeTable, Inserted, Record, _row
 
+from local.processes import wait_until
 from tests.support.gateway import get_retrieve, post_batch, post_generate
 
 KEY = "order 4711"
@@ -138,6 +145,15 @@ def test_an_answer_is_that_of_a_single_request(functions, database, bucket):
     assert {name: result[name] for name in alone.body.keys() - own} == {
         name: alone.body[name] for name in alone.body.keys() - own
     }
+
+
+def test_the_codes_of_a_batch_are_cached(functions, database, bucket, servers):
+    sent = body_of(3, dynamic=True)
+    results = post_batch(functions.generate, sent).body["results"]
+    names = {f"qr:{each['qr_id']}" for each in results}
+    names |= {f"slug:{each['short_url'].rpartition('/')[2]}" for each in results}
+    with redis.Redis(port=servers.valkey.port, decode_responses=True) as cache:
+        assert {*cache.keys()} == names
 
 
 def test_an_item_has_defaults_unless_it_has_its_own(functions, database, bucket):
@@ -395,6 +411,42 @@ def test_the_same_batch_at_once_makes_one_code_of_each_item(
     assert len(bucket.keys()) == 30
 
 
+def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(
+    functions, database, servers
+):
+    """One waits within its INSERT, and meanwhile another has the same keys reversed."""
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    def record(key):
+        qr_id = str(uuid4())
+        code = Code(qr_id, now + timedelta(hours=1), f"codes/{qr_id}.png", "image/png")
+        return Record(code, "owner", "text", {}, now, key, b"digest", {})
+
+    def insert(table, keys):
+        outcomes = table.insert([record(key) for key in keys])
+        return outcomes.count(Inserted.STORED)
+
+    tables = [CodeTable(Database(settings())) for _ in range(2)]
+    for table in tables:
+        table.database.ping()  # connected, since a wait for a lock is limited
+
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    held = record("5")
+    with (
+        closing(psycopg2.connect(servers.postgresql.url("qr_admin"))) as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        with other.cursor() as cursor:
+            rows = json.dumps([_row(held)])
+            cursor.execute(CodeTable._INSERT, {"rows": rows})
+        batches = []
+        for table, keys in zip(tables, ("123456789", "987654321"), strict=True):
+            batches.append(pool.submit(insert, table, keys))
+            assert wait_until(lambda: database(waiting) == [(len(batches),)], 3)
+        other.rollback()
+        assert sorted(batch.result() for batch in batches) == [0, 9]
+
+
 def test_an_item_with_another_body_is_a_mismatch_of_its_own(
     functions, database, bucket
 ):
@@ -410,7 +462,7 @@ def test_an_item_with_another_body_is_a_mismatch_of_its_own(
 
 def test_a_key_of_a_batch_is_none_of_a_single_request(functions, database, bucket):
     post_batch(functions.generate, body_of(1), KEY)
-    headers = {"Idempotency-Key": KEY}
+    headers = {"Idempotency-Key": f"{KEY}0"}  # with the ref, but without a line feed
     alone = post_generate(functions.generate, {"data": TEXT.format(0)}, headers)
     assert alone.status == 201
     assert "idempotency-replayed" not in alone.headers

@@ -257,7 +257,7 @@ class _Images:
             return Record(row, result)
         letters = (each if each.isalnum() else "-" for each in row.ref)
         number = f"{row.number:0{self._digits}}"
-        plain = "" if row.ref == f"row {row.number}" else f"-{''.join(letters)[:60]}"
+        plain = "" if row.ref == f"row {row.number}" else f"-{''.join(letters)[:40]}"
         name = f"{number}{plain}.{result['format']}"
         half = self._folder / f".{name}.new"
         half.write_bytes(self._client.image(result["qr_id"]))

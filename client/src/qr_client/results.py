@@ -28,7 +28,7 @@ ADDED = (
     "detail",
 )
 CREATED = "201"
-_FORMULA = tuple("=+-@\t\r'")
+_FORMULA = tuple("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")  # also the wide ones
 _MARK = "\ufeff"  # by which spreadsheets know UTF-8
 
 
@@ -90,7 +90,8 @@ class Results:
         width = len(self.table.columns) + len(ADDED)
         rows = {row.ref: row for row in self.table.rows}
         records = []
-        text = self.path.read_text(encoding="utf-8-sig")
+        # The end may be half a letter, in a line that does not count.
+        text = self.path.read_bytes().decode("utf-8-sig", errors="replace")
         for cells in _whole_lines(text, self.table.delimiter)[1:]:
             if len(cells) != width:
                 raise BadTable(f"{self.path} has results of other columns.")

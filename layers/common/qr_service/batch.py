@@ -33,7 +33,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def at_once(do: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Do something with each item in a thread; take no more items than have one."""
+    """Do something with each item in a thread; take one more than there are threads."""
     running: deque[Future[Result]] = deque()
     for item in items:
         if len(running) == CONNECTIONS:
