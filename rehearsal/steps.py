@@ -58,6 +58,13 @@ SECRET_NAME = re.compile(r"password|secret|token|private|credential", re.IGNOREC
 SECRET_VALUE = re.compile(r"//[^/@]*:[^/@]*@|A[KS]IA[A-Z0-9]{16}|PRIVATE KEY")
 
 
+def _results(answer: Answer) -> list[dict[str, Any]]:
+    """Return the results of a batch."""
+    expect(answer, 200)
+    found: list[dict[str, Any]] = answer.json["results"]
+    return found
+
+
 def refused(answer: Answer, reason: str) -> None:
     """Raise LocalError unless S3 refused a request for this reason."""
     body = answer.body.decode(errors="replace")
@@ -315,33 +322,31 @@ class Rehearsal:
         check(name == 'inline; filename="Card.pdf"', f"The file is {name}.")
 
     def generate_batch(self) -> None:
-        """POST /generate/batch: a bad item, the others made; sent again, replayed."""
-        self.texts += [f"https://example.com/{secrets.token_hex(12)}" for _ in range(2)]
-        items: list[dict[str, Any]] = [
-            {"ref": f"{number}", "data": text}
-            for number, text in enumerate(self.texts[-2:])
-        ]
-        items.insert(1, {"ref": "bad", "data": self.texts[-1], "width": 9})
-        body = {"defaults": {"expiration_hours": 1}, "items": items}
-        before = len(self.keys())
+        """A batch of 100: the bad items are refused, the others made, once."""
+        texts = [f"https://example.com/{secrets.token_hex(12)}" for _ in range(97)]
+        self.texts += texts
+        items: list[dict[str, Any]] = [{"data": text} for text in texts]
+        items[10:10] = [{}, {"data": texts[0], "width": 9}, {"data": "x" * 3000}]
+        named = [{"ref": f"{number}", **item} for number, item in enumerate(items)]
+        body = {"defaults": {"expiration_hours": 1}, "items": named}
         refused(self.call("POST", "/generate/batch", body), "forbidden")
         key = {"X-Api-Key": self.deployment.api_key, "Idempotency-Key": "a batch"}
+        before = len(self.keys())
         made, again = (
             self.call("POST", "/generate/batch", body, key) for _ in range(2)
         )
-        for answer in (made, again):
-            expect(answer, 200)
-            statuses = [each["status"] for each in answer.json["results"]]
-            check(statuses == [201, 400, 201], f"The items got {statuses}.")
-        for first, second in zip(
-            *(each.json["results"] for each in (made, again)), strict=True
-        ):
-            if first["status"] == 201:
+        for first, second in zip(*map(_results, (made, again)), strict=True):
+            good = first["ref"] not in ("10", "11", "12")
+            expected = (201,) if good else (400, 422)
+            check(first["status"] in expected, f"The item is {first}.")
+            if good:
                 check(second == {**first, "replayed": True}, f"No replay: {second}.")
-                found = self.call("GET", f"/retrieve/{first['qr_id']}")
-                expect(self.call("GET", found.json["qr_code"]), 200)
         added = len(self.keys()) - before
-        check(added == 2, f"{added} images were added.")
+        check(added == len(texts), f"{added} images were added.")
+        found = self.call("GET", f"/retrieve/{_results(made)[-1]['qr_id']}")
+        image = self.call("GET", found.json["qr_code"])
+        read = zxingcpp.read_barcode(Image.open(io.BytesIO(image.body)))
+        check(read and read.text == texts[-1], f"Read {read}.")
 
     def refuse_wrong_signatures(self) -> None:
         """A URL with a changed signature, or without one: 403."""

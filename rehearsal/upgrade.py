@@ -108,7 +108,7 @@ class Upgrade:
 
     def _check_batch(self) -> None:
         """Raise LocalError unless a batch makes codes once, also after a roll-back."""
-        body = {"items": [{"ref": f"{n}", "data": f"batch {n}"} for n in range(3)]}
+        body = {"items": [{"ref": f"{n}", "data": f"batch {n}"} for n in range(100)]}
         key = {"X-Api-Key": self.deployment.api_key, "Idempotency-Key": "a batch"}
         answer = self.deployment.call("POST", "/generate/batch", body, key)
         expect(answer, 200)
