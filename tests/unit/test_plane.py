@@ -12,7 +12,7 @@ from qrcode import util
 from qrcode.util import QRData
 
 from tests.support import iso18004
-from tests.support.decoys import slow_decoys
+from tests.support.decoys import kept, opencv_decoys, slow_harm, zxing_widths
 
 VERSIONS = (1, 2, 6, 7, 13, 14, 21, 27, 40)
 
@@ -90,52 +90,83 @@ def all_masks(data):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_the_mask_is_the_first_by_penalty_that_has_no_decoy(seed):
+def test_the_mask_is_the_first_by_penalty_that_misleads_no_reader(seed):
     data = "".join(random.Random(seed).choices("abcxyz&?_", k=10 + 8 * seed))
     symbol, masks = all_masks(data)
     by_penalty = sorted(range(8), key=lambda mask: masks[mask][0])
     assert symbol.version < 20
-    expected = min(by_penalty, key=lambda mask: len(slow_decoys(masks[mask][1])))
+    expected = min(by_penalty, key=lambda mask: slow_harm(masks[mask][1]))
     assert symbol.mask == expected
     assert symbol.rows == tuple(masks[expected][1])
 
 
 @pytest.mark.parametrize("letters", ["ax", "bx", "by", "abc"])
-def test_of_the_largest_symbols_only_three_masks_are_searched(letters):
+def test_of_the_largest_symbols_only_four_masks_are_tried(letters):
     symbol, masks = all_masks("".join(random.Random(1).choices(letters, k=700)))
     assert symbol.version >= 20
-    tried = sorted(range(8), key=lambda mask: masks[mask][0])[:3]
-    expected = min(tried, key=lambda mask: len(slow_decoys(masks[mask][1])))
+    tried = sorted(range(8), key=lambda mask: masks[mask][0])[:4]
+    expected = min(tried, key=lambda mask: slow_harm(masks[mask][1]))
     assert symbol.mask == expected
 
 
+def plane_of(rows):
+    return int("0" + "0".join(rows), 2)
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from([21, 25, 33]), st.floats(0.3, 0.7), st.integers(0, 2**32))
+@given(
+    st.sampled_from([21, 25, 33, 41, 45, 57]),
+    st.floats(0.3, 0.7),
+    st.integers(0, 2**32),
+)
 @example(33, 0.625, 1436)  # a row's middle is where a finder pattern would be
-def test_decoys_are_found_as_line_by_line(size, share, seed):
+def test_harm_is_found_as_module_by_module(size, share, seed):
     rng = random.Random(seed)
     rows = [
         "".join("01"[rng.random() < share] for _ in range(size)) for _ in range(size)
     ]
-    plane = int("0" + "0".join(rows), 2)
-    expected = len(slow_decoys(rows))
-    for most in (1, 2, 999):
-        assert decoys.decoys(plane, size, most) == min(most, expected)
+    assert decoys.harm(plane_of(rows), size) == slow_harm(rows)
 
 
-def test_the_finder_patterns_themselves_are_no_decoys():
-    symbol = encode("https://example.com")
-    assert not slow_decoys(symbol.rows)
-    eyes = [row[:8] + "0" * (symbol.size - 8) for row in symbol.rows[:8]]
-    rows = eyes + ["0" * symbol.size] * (symbol.size - 8)
-    assert not slow_decoys(rows)
-    shifted = ["0" * symbol.size] * 5 + rows[:-5]
-    assert slow_decoys(shifted)
+def with_finder_pattern(size, top, left):
+    """Return a light symbol with one more finder pattern, of 7 by 7 modules."""
+    rows = ["0" * size for _ in range(size)]
+    for row, dark in enumerate(("1111111", "1000001", *["1011101"] * 3, "1000001")):
+        rows[top + row] = "0" * left + dark + "0" * (size - left - 7)
+    rows[top + 6] = rows[top]
+    return rows
+
+
+def test_the_finder_patterns_themselves_do_no_harm():
+    for top, left in ((0, 0), (0, 14), (14, 0)):
+        assert decoys.harm(plane_of(with_finder_pattern(21, top, left)), 21) == 0
+    rows = with_finder_pattern(21, 7, 7)
+    assert zxing_widths(rows) == [7]
+    assert opencv_decoys(rows) == [(10, 10)]
+    assert decoys.harm(plane_of(rows), 21) == 3
+
+
+def test_rows_that_zxing_skips_in_a_large_symbol_have_no_decoy_of_its():
+    harms = [
+        decoys.harm(plane_of(with_finder_pattern(57, top, 25)), 57)
+        for top in range(8, 50)
+    ]
+    # The core's three rows begin two below the top; 24 is the first row that is read.
+    assert harms == [1] * 12 + [3] * 30
+
+
+@pytest.mark.parametrize(
+    ("widths", "harmful"),
+    [([7], [7]), ([5], []), ([10], []), ([6, 10], [6]), ([10, 12], [10])],
+)
+def test_zxing_discards_what_is_off_the_mean_width(widths, harmful):
+    assert kept(widths) == harmful
+    assert decoys._kept_by_zxing(widths) == len(harmful)
 
 
 def test_a_column_of_double_size_is_a_decoy_for_opencv():
-    dark = {(row, 16) for row in (8, 9, *range(12, 17), 19, 20)}
-    dark |= {(14, column) for column in (13, 15, 16, 17, 19)}
+    dark = {(row, 16) for row in (6, 7, *range(10, 16), 18, 19)}
+    dark |= {(13, column) for column in (13, 15, 16, 17, 19)}
     rows = ["".join("01"[(i, j) in dark] for j in range(33)) for i in range(33)]
-    assert slow_decoys(rows) == {(14, 16)}
-    assert decoys.decoys(int("0" + "0".join(rows), 2), 33, 9) == 1
+    assert opencv_decoys(rows) == [(13, 16)]
+    assert decoys.harm(plane_of(rows), 33) == 1

@@ -15,7 +15,7 @@ from operator import itemgetter
 import qrcode
 from qrcode import util
 
-from qr_service.engine.decoys import decoys
+from qr_service.engine.decoys import harm
 
 # Table 10: i is the row, j the column; all of them repeat after 12 modules.
 _MASK_CONDITIONS: tuple[Callable[[int, int], bool], ...] = (
@@ -29,9 +29,8 @@ _MASK_CONDITIONS: tuple[Callable[[int, int], bool], ...] = (
     lambda i, j: (i * j % 3 + (i + j) % 2) % 2 == 0,
 )
 _MASK_PERIOD = 12
-# The largest symbols have a decoy with almost every mask: a few are searched.
-_FEW_MASKS_FROM, _FEW_MASKS = 20, 3
-_MANY = 1000  # decoys
+# Of the largest symbols almost every mask misleads a reader: a few are tried.
+_FEW_MASKS_FROM, _FEW_MASKS = 20, 4
 
 
 _Slices = Callable[[str], tuple[str, ...]]  # a text -> many slices of it
@@ -62,9 +61,9 @@ def draw(
 ) -> tuple[int, tuple[str, ...]]:
     """Return the mask and the rows of the symbol.
 
-    The mask is the one with the lowest penalty among those without a decoy, unless it
-    is given. `level` is the indicator of table 12. Rows are texts of "1" (dark) and
-    "0".
+    The mask is the one with the lowest penalty among those that mislead no reader,
+    unless it is given. `level` is the indicator of table 12. Rows are texts of "1"
+    (dark) and "0".
     """
     geometry = _geometry(version)
     bits = f"{int.from_bytes(codewords, 'big'):0{8 * len(codewords)}b}"
@@ -81,7 +80,7 @@ def draw(
         ]
         by_penalty = sorted(range(8), key=penalties.__getitem__)
         tried = by_penalty if version < _FEW_MASKS_FROM else by_penalty[:_FEW_MASKS]
-        mask = _without_decoys(tried, masked, geometry)
+        mask = _least_harmful(tried, masked, geometry.stride - 1)
     plane = masked(mask)
     stride = geometry.stride
     text = f"{plane:0{stride * (stride - 1)}b}"
@@ -89,18 +88,16 @@ def draw(
     return mask, tuple([text[start : start + stride - 1] for start in starts])
 
 
-def _without_decoys(
-    masks: Sequence[int], masked: Callable[[int], int], geometry: _Geometry
+def _least_harmful(
+    masks: Sequence[int], masked: Callable[[int], int], size: int
 ) -> int:
-    """Return the first mask whose plane has no decoy, or else that with the fewest."""
-    fewest, best = _MANY, masks[0]
+    """Return the first mask that misleads no reader, or the one that does least."""
+    harms: dict[int, int] = {}
     for mask in masks:
-        found = decoys(masked(mask), geometry.stride - 1, fewest)
-        if found < fewest:
-            fewest, best = found, mask
-        if not found:
+        harms[mask] = harm(masked(mask), size)
+        if not harms[mask]:
             break
-    return best
+    return min(harms, key=harms.__getitem__)
 
 
 def _penalty(dark: int, geometry: _Geometry) -> int:
@@ -133,7 +130,7 @@ def _runs(same: int, step: int) -> int:
     """
     pairs = same & same >> step
     fives = pairs & pairs >> 2 * step
-    return fives.bit_count() + 2 * (fives & ~(fives << step)).bit_count()
+    return 3 * fives.bit_count() - 2 * (fives & fives << step).bit_count()
 
 
 def _finder_likes(dark: int, light: int, step: int) -> int:
