@@ -96,9 +96,10 @@ load: ## Send 20,000 requests to handlers and `make run`; cold starts (QUICK=1)
 	@ENVIRONMENTS="bench lambda" $(IN_VENV) sh benchmarks/run.sh benchmarks.load \
 	  $(if $(QUICK),--quick)
 
-readers: ## Read our images with seven readers, some need node (SEED=1; SAVE=1: docs/)
+readers: ## Read our images with seven readers, some need node (SEED=, COUNT=; SAVE=1)
 	@PYTHONPATH=layers/common $(IN_VENV) python -m benchmarks.readers \
-	  $(if $(SEED),--seed $(SEED)) $(if $(SAVE),--save)
+	  $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) \
+	  $(if $(SAVE),--save)
 
 # The models check no signature, and the counts are the proof's own.
 PROOF := PYTHONPATH=layers/common POWERTOOLS_METRICS_DISABLED=true \

@@ -39,7 +39,7 @@ def main() -> int:
     if options.against:
         rounds = 3 if options.quick else 7
         measured = measure_against(
-            options.against, _texts(20, 60, 150, 500, 1500), rounds
+            options.against, _texts(20, 60, 150, 500, 1500, count=48), rounds
         )
         rows = list(_reported(measured))
     else:
@@ -62,8 +62,8 @@ def main() -> int:
     return 1 if missed(rows) else 0
 
 
-def _texts(*sizes: int) -> dict[str, list[str]]:
-    return {f"{size} B": texts(size) for size in sizes}
+def _texts(*sizes: int, count: int = 12) -> dict[str, list[str]]:
+    return {f"{size} B": texts(size, count) for size in sizes}
 
 
 def _reported(rows: Iterator[Row]) -> Iterator[Row]:

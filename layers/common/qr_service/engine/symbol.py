@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from qrcode import base, constants, util
 
@@ -42,6 +42,7 @@ INDICATOR: dict[Level, int] = {
     "H": constants.ERROR_CORRECT_H,
 }
 _TERMINATOR_BITS = 4
+_blocks = cache(base.rs_blocks)  # of a version and a level's indicator (table 9)
 _PADDING = bytes((util.PAD0, util.PAD1)) * 1478  # clause 7.4.10, enough for 40-L
 _VALUES = bytes(max(0, CHARACTERS.find(byte)) for byte in range(256))  # table 5
 _TEN_BITS = [f"{value:010b}" for value in range(1000)]
@@ -72,8 +73,7 @@ class Symbol:
         return len(self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """The segments of a text for a range of versions, and their bits with headers."""
 
     text: bytes
@@ -188,7 +188,7 @@ def _codewords(plan: _Plan, version: int, level: Level) -> bytes:
     data = (stream << filled - used).to_bytes(filled // 8, "big")
     data += _PADDING[: limit // 8 - len(data)]
 
-    blocks = base.rs_blocks(version, INDICATOR[level])
+    blocks = _blocks(version, INDICATOR[level])
     count = len(blocks)
     correction = blocks[0].total_count - blocks[0].data_count
     shortest = blocks[0].data_count
@@ -212,7 +212,7 @@ def codeword_blocks(version: int, level: Level) -> tuple[tuple[int, ...], int]:
     The second value is how many wrong codewords any block corrects (clause 7.5.1). For
     the smallest versions table 9 expects one or two fewer, to avoid misreading.
     """
-    blocks = base.rs_blocks(version, INDICATOR[level])
+    blocks = _blocks(version, INDICATOR[level])
     count = len(blocks)
     correction = blocks[0].total_count - blocks[0].data_count
     longest = blocks[-1].data_count
