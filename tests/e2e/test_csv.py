@@ -10,6 +10,7 @@ import sys
 import pytest
 import zxingcpp
 from PIL import Image
+from qr_client import Client
 
 from local import http
 from local.processes import wait_until
@@ -99,6 +100,29 @@ def test_a_row_that_was_mended_is_made_and_the_others_stay(service, folder):
     again = run(service, folder)
     assert again.returncode == 0
     assert results(folder) == after
+
+
+def test_images_that_the_folder_lacks_are_fetched(service, folder):
+    run(service, folder)
+    codes = results(folder)
+    assert {line["image"] for line in codes.values()} == {""}
+    done = run(service, folder, "--images", "images")
+    assert "no image" not in done.stderr
+    images = folder / "images"
+    assert text_of(images / "2-first.png") == "https://example.com/1"
+    assert results(folder)["wifi"]["image"] == "4-wifi.png"
+    assert [results(folder)[ref]["qr_id"] for ref in codes] == [
+        line["qr_id"] for line in codes.values()
+    ]
+
+    (images / "2-first.png").unlink()
+    (images / "4-wifi.png").unlink()
+    Client(service).end(codes["wifi"]["qr_id"])
+    done = run(service, folder, "--images", "images")
+    assert done.returncode == 1, "two rows are refused"
+    assert "1 of them have ended" in done.stderr
+    assert [path.name for path in images.iterdir()] == ["2-first.png"]
+    assert results(folder)["wifi"]["image"] == ""
 
 
 def test_a_lost_results_file_makes_no_code_twice(service, folder):

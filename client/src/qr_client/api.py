@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
@@ -98,13 +99,17 @@ class Client:
 
     def image(self, qr_id: str) -> bytes:
         """Return the image of a code."""
+        return self.image_file(qr_id)[1]
+
+    def image_file(self, qr_id: str) -> tuple[str, bytes]:
+        """Return the format of a code's image, such as "png", and its bytes."""
         url = self.retrieve(qr_id)["qr_code"]
         answer = self._send("GET", url, {})  # without the key: it is S3
         if answer.status != 200:
             raise Unreachable(
                 f"The image of {qr_id} was answered with {answer.status}."
             )
-        return answer.data
+        return PurePosixPath(urlsplit(url).path).suffix[1:], answer.data
 
     def codes(self, **query: str) -> Iterator[Fields]:
         """Yield your codes, newest first; `expires_before` and `limit` are accepted."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -35,6 +36,7 @@ MOST_BYTES = 900_000  # of the items of a batch; the service accepts a mebibyte 
 TRIES = 8  # for items that are unavailable
 MOST_WAIT = 30.0  # seconds between two of them
 DOWNLOADS = 8  # images at once
+GONE = (404, 410)  # a code that has ended
 URL = "http://127.0.0.1:3000"  # of `make run`
 
 MADE, REFUSED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -156,28 +158,34 @@ def _run(
     shown: Console,
     said: Console,
 ) -> int:
-    """Make the codes that are missing."""
+    """Make the codes that are missing, and save the images that are."""
     results = Results(options.output, table)
     key = results.key()
-    records = results.load()
-    known = {record.row.ref for record in records}
-    results.write(records)  # without what was refused, or half-written
-    missing = [row for row in table.rows if row.ref not in known]
-    if known:
-        shown.print(f"{len(known):,} of {len(table.rows):,} codes exist already.")
+    records = {record.row.ref: record for record in results.load()}
+    results.write(records.values())  # without what was refused, or half-written
+    missing = [row for row in table.rows if row.ref not in records]
+    if records:
+        shown.print(f"{len(records):,} of {len(table.rows):,} codes exist already.")
     images = _Images(client, options.images, len(table.rows))
-    with (
-        _progress(shown, "made", len(table.rows), len(known)) as advance,
-        ThreadPoolExecutor(DOWNLOADS) as threads,
-    ):
-        for rows in _batches(missing):
-            answered = list(_answered(client, rows, defaults, key=key))
-            new = list(threads.map(images.save, answered))
-            results.append(new)
-            records += new
-            advance(len(rows))
-    results.write(records)
-    refused = [record for record in records if not record.is_created]
+    with ThreadPoolExecutor(DOWNLOADS) as threads:
+        if lacking := [each for each in records.values() if images.lack(each)]:
+            with _progress(shown, "fetched", len(lacking)) as advance:
+                for record in threads.map(images.save, lacking):
+                    records[record.row.ref] = record
+                    advance(1)
+            results.write(records.values())
+            if gone := sum(not records[each.row.ref].image for each in lacking):
+                shown.print(f"{gone:,} of them have ended: they have no image.")
+        with _progress(shown, "made", len(table.rows), len(records)) as advance:
+            for rows in _batches(missing):
+                answered = _answered(client, rows, defaults, key=key)
+                new = [Record(row, result) for row, result in answered]
+                new = list(threads.map(images.save, new))
+                results.append(new)
+                records |= {record.row.ref: record for record in new}
+                advance(len(rows))
+    results.write(records.values())
+    refused = [record for record in records.values() if not record.is_created]
     for record in sorted(refused, key=lambda each: each.row.number):
         said.print(_complaint(record.row, record.result), markup=False, soft_wrap=True)
     made = len(records) - len(refused)
@@ -250,19 +258,34 @@ class _Images:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def save(self, answered: tuple[Row, Fields]) -> Record:
-        """Save the image of a code; return the row with its result."""
-        row, result = answered
-        if not self._folder or result["status"] != 201:
-            return Record(row, result)
+    def lack(self, record: Record) -> bool:
+        """Return whether the image of a code is wanted, and not in the folder."""
+        if not self._folder or not record.is_created:
+            return False
+        return not record.image or not (self._folder / record.image).exists()
+
+    def save(self, record: Record) -> Record:
+        """Save the image of a code; return it with the file's name.
+
+        Of a code that has ended there is no image.
+        """
+        if not self._folder or not record.is_created:
+            return record
+        row = record.row
+        try:
+            kind, image = self._client.image_file(record.result["qr_id"])
+        except Problem as problem:
+            if problem.status not in GONE:
+                raise
+            return replace(record, image="")
         letters = (each if each.isalnum() else "-" for each in row.ref)
         number = f"{row.number:0{self._digits}}"
         plain = "" if row.ref == f"row {row.number}" else f"-{''.join(letters)[:40]}"
-        name = f"{number}{plain}.{result['format']}"
+        name = f"{number}{plain}.{kind}"
         half = self._folder / f".{name}.new"
-        half.write_bytes(self._client.image(result["qr_id"]))
+        half.write_bytes(image)
         half.replace(self._folder / name)
-        return Record(row, result, name)
+        return replace(record, image=name)
 
 
 # ----------------------------------------------------------------------- its progress
