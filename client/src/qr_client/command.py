@@ -170,9 +170,11 @@ def _run(
     with ThreadPoolExecutor(DOWNLOADS) as threads:
         if lacking := [each for each in records.values() if images.lack(each)]:
             with _progress(shown, "fetched", len(lacking)) as advance:
-                for record in threads.map(images.save, lacking):
-                    records[record.row.ref] = record
-                    advance(1)
+                for start in range(0, len(lacking), MOST_ITEMS):
+                    some = lacking[start : start + MOST_ITEMS]
+                    for record in threads.map(images.save, some):
+                        records[record.row.ref] = record
+                    advance(len(some))
             results.write(records.values())
             if gone := sum(not records[each.row.ref].image for each in lacking):
                 shown.print(f"{gone:,} of them have ended: they have no image.")
