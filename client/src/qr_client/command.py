@@ -168,16 +168,6 @@ def _run(
         shown.print(f"{len(records):,} of {len(table.rows):,} codes exist already.")
     images = _Images(client, options.images, len(table.rows))
     with ThreadPoolExecutor(DOWNLOADS) as threads:
-        if lacking := [each for each in records.values() if images.lack(each)]:
-            with _progress(shown, "fetched", len(lacking)) as advance:
-                for start in range(0, len(lacking), MOST_ITEMS):
-                    some = lacking[start : start + MOST_ITEMS]
-                    for record in threads.map(images.save, some):
-                        records[record.row.ref] = record
-                    advance(len(some))
-            results.write(records.values())
-            if gone := sum(not records[each.row.ref].image for each in lacking):
-                shown.print(f"{gone:,} of them have ended: they have no image.")
         with _progress(shown, "made", len(table.rows), len(records)) as advance:
             for rows in _batches(missing):
                 answered = _answered(client, rows, defaults, key=key)
@@ -186,6 +176,7 @@ def _run(
                 results.append(new)
                 records |= {record.row.ref: record for record in new}
                 advance(len(rows))
+        _fetch(images, records, threads, shown)
     results.write(records.values())
     refused = [record for record in records.values() if not record.is_created]
     for record in sorted(refused, key=lambda each: each.row.number):
@@ -193,6 +184,27 @@ def _run(
     made = len(records) - len(refused)
     said.print(f"{made:,} of {len(table.rows):,} codes are in {results.path}.")
     return REFUSED if refused else MADE
+
+
+def _fetch(
+    images: "_Images",
+    records: dict[str, Record],
+    threads: ThreadPoolExecutor,
+    shown: Console,
+) -> None:
+    """Save the images of earlier codes that the folder lacks; note their names."""
+    lacking = [record for record in records.values() if images.lack(record)]
+    if not lacking:
+        return
+    gone = 0
+    with _progress(shown, "fetched", len(lacking)) as advance:
+        for start in range(0, len(lacking), MOST_ITEMS):
+            for record in threads.map(images.save, lacking[start : start + MOST_ITEMS]):
+                records[record.row.ref] = record
+                gone += not record.image
+                advance(1)
+    if gone:
+        shown.print(f"{gone:,} of them have ended: they have no image.")
 
 
 def _complaint(row: Row, result: Fields) -> str:
